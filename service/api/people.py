@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from tempfile import TemporaryFile
 from typing import Annotated, BinaryIO, Self
@@ -42,9 +41,9 @@ from mimamba.service.people.people import (
     NoPerson,
     People,
     PersonFacts,
-    PersonRefused,
 )
 from mimamba.service.recordings.people_index import DeletionResult, PeopleIndex, PersonInfo
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.storage.private_files import NAME
 
 ZIP = "application/zip"
@@ -199,22 +198,29 @@ async def export_person(
     It is one ZIP archive. Not possible while the person is recorded; for a person with feedback for
     a study only to those who may control.
     """
-    named = await asyncio.to_thread(recordings.all)
-    check_unblinding(request, (each for each in named if each.person == person))
-    await asyncio.to_thread(_check_arms, request, people, person)
-    async with read_lock:
+    async with read_lock:  # studies draw while they hold it
+        await asyncio.to_thread(_check_blind, request, people, recordings, person)
         file = await asyncio.to_thread(_archived, PersonArchives(people, recordings), person)
     return Download(file, f"{person}.zip", ZIP)
 
 
-def _check_arms(request: Request, people: People, person: str) -> None:
-    """Refuse tokens that may only view where studies have drawn feedback; raises Unblinds."""
-    with suppress(NoPerson, DamagedPerson, PersonRefused):
-        if people.get(person).arms and not allows(auth_result_of(request), "control"):
-            raise Unblinds(
-                f"Expected a token for control, as the file of {person} says whose values studies "
-                "show as feedback, but found one that may only view. Use the token for control."
-            )
+def _check_blind(request: Request, people: People, recordings: Recordings, person: str) -> None:
+    """Refuse tokens that may only view what unblinds a person's feedback; raises Unblinds."""
+    if allows(auth_result_of(request), "control"):
+        return
+    check_unblinding(request, (each for each in recordings.all() if each.person == person))
+    says = "says"
+    try:
+        if not people.get(person).arms:
+            return
+    except NoPerson:
+        return
+    except DamagedPerson:
+        says = "cannot be read and may say"
+    raise Unblinds(
+        f"Expected a token for control, as the file of {person} {says} whose values studies "
+        "show as feedback, but found one that may only view. Use the token for control."
+    )
 
 
 def _archived(archives: PersonArchives, person: str) -> BinaryIO:

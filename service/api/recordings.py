@@ -62,6 +62,8 @@ REPORT_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Content security policy of a report, which has its styles and pictures in itself."""
+SIZES = 1 << 20
+"""Bytes to a multiple of which the size of a file is rounded up where it could unblind."""
 PART = 1 << 18
 """Bytes read from the disk at a time."""
 
@@ -145,9 +147,12 @@ recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 
 
 @recordings_api.get("")
-def list_recordings(recordings: AllRecordings) -> list[RecordingInfo]:
-    """List all recordings, the newest first."""
-    return recordings.all()
+def list_recordings(request: Request, recordings: AllRecordings) -> list[RecordingInfo]:
+    """List all recordings, the newest first.
+
+    A token that may only view gets the size of one with feedback for a study in whole MiB.
+    """
+    return [_blinded(request, each) for each in recordings.all()]
 
 
 @recordings_api.post("", status_code=201)
@@ -167,9 +172,18 @@ def start_recording(
 
 
 @recordings_api.get("/{recording}")
-def read_recording(recordings: AllRecordings, recording: RecordingId) -> RecordingInfo:
-    """Return one recording."""
-    return recordings.get(recording)
+def read_recording(
+    request: Request, recordings: AllRecordings, recording: RecordingId
+) -> RecordingInfo:
+    """Return one recording, with the bytes as in the list."""
+    return _blinded(request, recordings.get(recording))
+
+
+def _blinded(request: Request, found: RecordingInfo) -> RecordingInfo:
+    """Round the size of a file for tokens that may only view: a sham has a longer log."""
+    if not found.feedback or allows(auth_result_of(request), "control"):
+        return found
+    return replace(found, bytes=-(-found.bytes // SIZES) * SIZES)
 
 
 @recordings_api.put("/{recording}")

@@ -89,7 +89,11 @@ class Allocations:
                 else OpenBlock(left.real, left.sham - 1)
             )
             self._write(path, rest)
-            self._people.store_arm(person, study, arm)
+            try:
+                self._people.store_arm(person, study, arm)
+            except Exception:
+                self._write(path, left)  # nobody has been given the place
+                raise
             return arm
 
     def _read(self, path: Path) -> OpenBlock:

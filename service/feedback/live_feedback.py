@@ -28,7 +28,7 @@ from mimamba.service.feedback.sham_course import ShamCourse
 from mimamba.service.logs.epoch_logs import Event
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource, FeedbackState
-from mimamba.service.recordings.recordings import NoRecording, Recordings
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.quality_join import QualityJoin
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.watched_values import band_value, predicted_value
@@ -99,6 +99,9 @@ class FeedbackPosition:
         Time of the first value, s on the session's clock; 0 before it.
     number
         Number of the pass of a sham that was noted last; 0 before the first one.
+    shown
+        Seconds of a sham that earlier steps of a study have shown: its first value is the one
+        there.
     ending
         Whether only its end is left.
     """
@@ -110,6 +113,7 @@ class FeedbackPosition:
     first: float = 0.0
     number: int = 0
     ending: bool = False
+    shown: float = 0.0
 
     @property
     def id(self) -> str:
@@ -263,23 +267,13 @@ class LiveFeedback:
                 raise FeedbackLeft("Another service goes on with the feedback.")
             if self.session.state != "open":
                 return "the session ended"
-            if self._recording_ended():
+            if self._recordings.has_ended(self._state.recording, self.session):
                 return recording_ended(self._state.recording)
             if stopped:
                 return self._reason
             self._take(self._reader.new_entries())
             if self._state.value is not None and local_clock() - self._newest > self._longest_wait:
                 self._show(None)
-
-    def _recording_ended(self) -> bool:
-        """Return whether its recording has ended, and does not go on at another service."""
-        name = self._state.recording
-        if self._recordings.recording_of(self.session) == name:
-            return False
-        try:
-            return self._recordings.get(name).state != "recording"
-        except NoRecording:
-            return True
 
     @property
     def _longest_wait(self) -> float:
@@ -311,7 +305,8 @@ class LiveFeedback:
         notes: list[str] = []
         if course is not None:
             first = self._position.first or timestamp
-            number, shown = course.at(timestamp - first)
+            course.shown = self._position.shown + timestamp - first
+            number, shown = course.at(course.shown)
             if number != self._position.number:
                 notes.append(_note(self.id, "pass", {"pass": number}))
             self._position = replace(self._position, first=first, number=number)
@@ -445,11 +440,14 @@ def first_position(
     }
     if course is not None:
         facts |= {"sham": assignment.sham, "from": course.first, "pass_seconds": course.seconds}
+        facts |= {"shown": course.shown} if course.shown else {}
     told = "blind" if assignment.blind else assignment.source
     now = session.now()
     label = f"feedback begin {rule.when} {rule.side} {rule.at:g}, {told}"
     entry = FeedbackEntry(now, run, state, (_note(run, "begin", facts),))
-    return FeedbackPosition(assignment, is_own, entry, ReceivedMarker(now, label, SOURCE))
+    marker = ReceivedMarker(now, label, SOURCE)
+    shown = course.shown if course is not None else 0.0
+    return FeedbackPosition(assignment, is_own, entry, marker, shown=shown)
 
 
 def ended_position(position: FeedbackPosition, reason: str, now: float) -> FeedbackPosition:

@@ -43,6 +43,8 @@ class ShamCourse:
         Seconds from the first of these times to the first value.
     seconds
         Length of one pass, s; 0 without a value.
+    shown
+        Seconds that were shown so far: the next step of a study goes on there.
     """
 
     def __init__(self, values: Values) -> None:
@@ -53,6 +55,7 @@ class ShamCourse:
         self._values = numbers[start:]
         self.first = float(stamps[start] - stamps[0]) if len(known) else 0.0
         self.seconds, self._held = 0.0, HELD
+        self.shown = 0.0
         if len(self._at) > 1:
             step = float(np.median(np.diff(self._at)))
             self.seconds, self._held = float(self._at[-1]) + step, max(HELD, 2 * step)

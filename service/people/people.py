@@ -114,11 +114,13 @@ def stored_baseline(checkpoint: Checkpoint, baseline: Baseline) -> StoredBaselin
     )
 
 
-class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A person's facts, and one baseline for each montage and preprocessing.
 
     ``acknowledgements`` are the notices about emotion that they have seen, the newest first.
-    ``arms`` has the feedback that was drawn for them, by the study's name.
+    ``arms`` has the feedback that was drawn for them, by the study's name. A file has only the
+    facts that there are: older versions, as of a worker on the same bus, refuse fields they do not
+    know.
     """
 
     notes: str | None = None

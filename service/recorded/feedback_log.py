@@ -37,6 +37,7 @@ class FeedbackNote(msgspec.Struct, frozen=True):
     sham: str | None = None
     start: float = msgspec.field(name="from", default=0.0)
     pass_seconds: float = 0.0
+    shown: float = 0.0
     number: int = msgspec.field(name="pass", default=1)
     reason: str | None = None
 
@@ -67,7 +68,7 @@ class FeedbackRun:
     began, ended
         Seconds from the recording's first sample; the end is that of the log if it has none.
     passes
-        Times that the values of a sham began, the first one included.
+        Times that the values of a sham began, the first one and earlier steps of a study included.
     on, silent
         Seconds with feedback, and without a value.
     switches
@@ -75,6 +76,8 @@ class FeedbackRun:
         or ``silent``.
     reason
         Why it ended; None if it went on at the end of the recording.
+    sham_shown
+        Seconds of the sham that earlier steps of the study had shown: it went on there.
     """
 
     id: str
@@ -96,6 +99,7 @@ class FeedbackRun:
     silent: float = 0.0
     switches: list[tuple[float, str]] = field(default_factory=list)
     reason: str | None = None
+    sham_shown: float = 0.0
 
 
 def read_feedback_log(path: Path) -> list[FeedbackRun]:
@@ -168,6 +172,7 @@ def _run(notes: Sequence[tuple[float, FeedbackNote]], recording_end: float) -> F
         max((note.number for _, note in notes if note.event == "pass"), default=1),
         switches=switches,
         reason=closing.reason if over else None,
+        sham_shown=first.shown,
     )
     spans = [*pairwise([(began, "silent"), *switches, (ended, "")])]
     return replace(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.errors import Mismatch, UserError
@@ -25,16 +23,11 @@ from mimamba.drivers.formats.marker_edits import (
     read_edits,
     timestamp_of,
 )
-from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.formats.recording import Recording, one_line
+from mimamba.drivers.formats.recorded_times import read_times
+from mimamba.drivers.formats.recording import one_line
 from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK
 from mimamba.service.sessions.markers import check_label
 from mimamba.service.storage.folders import cannot_record
-
-BLOCK = 1024
-"""Samples between two times that are kept of an even signal."""
-EXACT = 0.01
-"""Largest error of a time between two that are kept, samples."""
 
 
 class NoMarker(UserError, LookupError):
@@ -106,12 +99,7 @@ class MarkerEditor:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            found = path.stat()
-        except OSError:  # reading says why
-            self._recording = read_recording(path, edited=False)
-        else:
-            self._recording = _read_times(path, (found.st_size, found.st_mtime_ns))
+        self._recording = read_times(path)
 
     def all(self) -> list[MarkerView]:
         """Return all markers by position, deleted ones included."""
@@ -222,33 +210,6 @@ class MarkerEditor:
             if recorded is not None and differs
             else None,
         )
-
-
-@lru_cache(maxsize=1)
-def _read_times(path: Path, _version: tuple[int, int]) -> Recording:
-    """Read the markers of a recording, and few of its samples: those that tell the time of all.
-
-    Parameters
-    ----------
-    path
-        A finished recording.
-    _version
-        Its size (bytes) and the time of its last change (ns): another file is read anew.
-
-    Raises
-    ------
-    BadRecording
-        If it cannot be read.
-    """
-    recording = read_recording(path, edited=False)
-    index, stamps = recording.index, recording.timestamps
-    firsts = np.arange(0, len(index), BLOCK)
-    kept = np.zeros(len(index), bool)
-    kept[firsts] = kept[-1] = True
-    apart = np.abs(np.interp(index, index[kept], stamps[kept]) - stamps) * recording.info.sfreq
-    uneven = np.maximum.reduceat(apart, firsts) > EXACT
-    kept |= np.repeat(uneven, BLOCK)[: len(index)]
-    return replace(recording, data=recording.data[kept], timestamps=stamps[kept], index=index[kept])
 
 
 def _append(file: Path, line: bytes) -> None:

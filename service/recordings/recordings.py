@@ -25,6 +25,7 @@ from msgspec import UNSET, MsgspecError, UnsetType
 
 from mimamba.drivers.errors import BadRecording, UserError
 from mimamba.drivers.formats.marker_edits import edits_file
+from mimamba.drivers.formats.recorded_times import forget_times
 from mimamba.service.recordings.file_facts import has_feedback_log
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
 from mimamba.service.recordings.recovery import is_being_written, recover_recording
@@ -369,6 +370,7 @@ class Recordings:
         self._searched.pop(path, None)
         delete_file(edits_file(path))
         delete_sidecar(path)
+        forget_times()
 
     def _left_of(self, person: str) -> list[str]:
         """Return names of a person's recordings of which a crash has left the sidecar alone."""
@@ -462,6 +464,15 @@ class Recordings:
         """Return the name of the recording of a session that is in progress here, if any."""
         running = list(self._running.items())
         return next((name for name, (recorded, _) in running if recorded is session), None)
+
+    def has_ended(self, name: str, session: Session) -> bool:
+        """Return whether a recording of a session has ended, and does not go on elsewhere."""
+        if self.recording_of(session) == name:
+            return False
+        try:
+            return self.get(name).state != "recording"
+        except NoRecording:
+            return True
 
     @contextlib.contextmanager
     def without_recording(self, session: Session) -> Iterator[None]:

@@ -106,7 +106,10 @@ def read_sidecar(recording: Path) -> Sidecar:
 
 def save_sidecar(recording: Path, sidecar: Sidecar) -> None:
     """Replace a sidecar, completely or not at all; raises OSError. Only its owner can read it."""
-    replace_file(_path(recording), msgspec.json.format(msgspec.json.encode(sidecar)))
+    facts = msgspec.to_builtins(sidecar)
+    if sidecar.feedback is None:
+        del facts["feedback"]  # older versions refuse a null there
+    replace_file(_path(recording), msgspec.json.format(msgspec.json.encode(facts)))
 
 
 def save_sidecar_if_possible(recording: Path, sidecar: Sidecar) -> None:

@@ -26,6 +26,7 @@ from mimamba.drivers.errors import BadRecording, Mismatch
 from mimamba.drivers.runtime.child_environment import child_environment
 from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
 from mimamba.drivers.runtime.file_locks import NO_LINK, create_private, lock_file
+from mimamba.service.recordings.file_facts import has_feedback_log
 from mimamba.service.recordings.sidecar import Sidecar, delete_sidecar, save_sidecar
 from mimamba.service.recordings.upload_check import (
     CONVERTED,
@@ -167,7 +168,7 @@ class Uploads:
             person=upload.person,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=checked.seconds,
-            feedback=checked.feedback,
+            feedback=has_feedback_log(file),
             title=upload.title,
         )
         try:

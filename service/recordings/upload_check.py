@@ -26,13 +26,9 @@ MAX_WRITTEN = 1 << 30
 
 
 class ReadableUpload(msgspec.Struct, frozen=True, tag=True):
-    """A readable upload, with its signal's length (s).
-
-    ``feedback`` is true if it has the log of feedback for a study.
-    """
+    """A readable upload, with its signal's length (s)."""
 
     seconds: float
-    feedback: bool = False
 
 
 class RefusedUpload(msgspec.Struct, frozen=True, tag=True):
@@ -48,9 +44,8 @@ def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
     from mimamba.drivers.errors import DriverError
     from mimamba.drivers.formats.convert import export
     from mimamba.drivers.formats.mne import brainvision
-    from mimamba.drivers.formats.read import HEAD_BYTES, read_with_streams
+    from mimamba.drivers.formats.read import HEAD_BYTES, read_recording
     from mimamba.drivers.formats.xdf import reader
-    from mimamba.drivers.formats.xdf.sample_index import FEEDBACK_TOPIC
 
     os.chdir(folder / GIVEN)  # so that no error shows the folder's path
     try:
@@ -61,15 +56,14 @@ def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
             return RefusedUpload(
                 "one file", found, "convert it with mimamba convert, and upload the result"
             )
-        recording, streams = read_with_streams(Path(name))
+        recording = read_recording(Path(name))
         if not reader.recognises(head):
             export(recording, str(folder / CONVERTED))
     except DriverError as error:
         return RefusedUpload(error.expected, error.found, error.remedy)
     except MemoryError:
         return RefusedUpload(f"enough memory to read {name}", "too little", "split the file")
-    feedback = any(each.topic == FEEDBACK_TOPIC for each in streams)
-    return ReadableUpload(recording.end / recording.info.sfreq, feedback)
+    return ReadableUpload(recording.end / recording.info.sfreq)
 
 
 def main(folder: str, name: str, memory: str) -> None:

@@ -333,6 +333,7 @@ class LiveStudy:
         return True
 
     def _carry_out(self, number: int, step: StudyStep) -> None:
+        self._check_blind()
         later = sum(each.planned for each in self.protocol.steps[number:])
         with self._changed:  # an answer to the step before is too late from here on
             self._answered, self._given = False, None
@@ -421,6 +422,15 @@ class LiveStudy:
         if self.session.logs is not self._logs:  # readers of the new epoch know nothing of it
             self._logs = self.session.check_open()
             self._log()
+        self._check_blind()
+
+    def _check_blind(self) -> None:
+        """End a study with feedback whose recording has ended: from then on its log can be read."""
+        name = self._now.recording
+        if self.protocol.feedback is None or name is None:
+            return
+        if self._recordings.has_ended(name, self.session):
+            raise StudyEnded(f"the recording {name}, which has the log of its feedback, ended")
 
     def _end(self, reason: str | None) -> None:
         """Set the last marker, close the recording, and show the end."""

@@ -240,6 +240,10 @@ def _mistakes(
         yield None, "step", BadStudy(f"one [[step]] or more in {where}", "none", "add one")
     for field, mistake in table_mistakes(found, HEAD, where, BadStudy):
         yield None, field, mistake
+    if "feedback" in found and found.get("record", False) is False:
+        expected = f"record = true in {where}, which gives feedback"
+        remedy = "add it above the table [feedback]: its log is in the recording"
+        yield None, "feedback", BadStudy(expected, "none", remedy)
     steps = found.get("step")
     if not isinstance(steps, list):
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from mimamba.service.calibration.state_machine import NotNow
@@ -81,23 +80,26 @@ class Studies:
             If the study gives feedback that is not possible in the session.
         """
         protocol = self.protocols.get(name)
-        self._check_free(session)
+        self._check_possible(session, protocol)
         prepared = self._prepare_feedback(session, protocol)
         with self._changing:
-            self._check_free(session)
-            if self._closed:
-                raise NotNow("The service is shutting down. Try again when it has restarted.")
-            if protocol.record:
-                check_speed(session)
-                self._recordings.check_not_recorded(session)
-            elif protocol.feedback is not None and not self._recordings.recording_of(session):
-                self._recordings.check_not_recorded(session)  # by another service
+            self._check_possible(session, protocol)
             for ended in [each for each, run in self._live.items() if _is_over(each, run)]:
                 del self._live[ended]
             live = self._keep_and_make(session, protocol, prepared)
             live.start()  # before others can find and stop it
             self._live[session] = live
         return live
+
+    def _check_possible(self, session: Session, protocol: StudyProtocol) -> None:
+        """Check all but the feedback, also before a draw: a refused study must spend none."""
+        self._check_free(session)
+        if self._closed:
+            raise NotNow("The service is shutting down. Try again when it has restarted.")
+        session.check_open()
+        if protocol.record:
+            check_speed(session)
+            self._recordings.check_not_recorded(session)
 
     def _check_free(self, session: Session) -> None:
         """Raise NotNow if a study goes on in a session."""
@@ -124,7 +126,12 @@ class Studies:
                     "a session without one",
                     "choose a person and open it again",
                 )
-            draw = partial(self._allocations.arm_of, protocol.name, person, wanted.block)
+
+            def draw_arm() -> FeedbackSource:
+                self._check_possible(session, protocol)  # reading recordings has taken a while
+                return self._allocations.arm_of(protocol.name, person, wanted.block)
+
+            draw = draw_arm
         return self._feedback.prepare(session, wanted, draw)
 
     def _keep_and_make(
