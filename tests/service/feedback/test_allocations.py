@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mimamba.service.feedback.allocations import Allocations, BadAllocation
-from mimamba.service.people.people import People
+from mimamba.service.people.people import CannotKeep, People
+from mimamba.service.storage.private_files import partial_of
 
 
 @settings(max_examples=10, deadline=None)
@@ -40,6 +41,19 @@ def test_services_with_one_folder_draw_of_the_same_blocks(tmp_path: Path) -> Non
 
     with ThreadPoolExecutor(4) as threads:
         assert [*threads.map(draw, range(20))].count("sham") == 10
+
+
+def test_a_place_is_spent_only_for_somebody(tmp_path: Path) -> None:
+    people = People(tmp_path / "people")
+    allocations = Allocations(people, tmp_path / "allocations")
+    people.add("P1")
+    blocked = partial_of(people.file_of("P1"))
+    blocked.mkdir()  # so that the file cannot be written
+    for _ in range(3):
+        with pytest.raises(CannotKeep):
+            allocations.arm_of("rest", "P1", 2)
+    blocked.rmdir()
+    assert {allocations.arm_of("rest", each, 2) for each in ("P1", "P2")} == {"real", "sham"}
 
 
 def test_studies_draw_for_themselves_and_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -31,8 +31,6 @@ from mimamba.service.protocol.messages import (
 from mimamba.service.recorded.feedback_log import read_feedback_log
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recordings import Recordings
-from mimamba.service.recordings.upload_check import GIVEN, ReadableUpload
-from mimamba.service.recordings.upload_check import read as read_upload
 from mimamba.service.rules.recorded_values import NothingToWatch
 from mimamba.service.rules.rule_file import Watched
 from tests.service.auth.test_tokens import CONTROL, VIEW
@@ -84,6 +82,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "foreign.xdf").write_bytes(b"no XDF")
     (folder / "studies").mkdir()
     (folder / "studies" / "trial.toml").write_text(BALANCED, "utf-8")
+    long = BALANCED.replace("balanced", "drawn").replace("block = 2", "")
+    (folder / "studies" / "long.toml").write_text(long.replace("seconds = 1", "seconds = 600"))
     return folder
 
 
@@ -186,9 +186,7 @@ def test_a_draw_is_told_to_nobody_before_the_recording_has_ended(service: Live) 
     assert "feedback begin band/alpha above 0, blind" in asyncio.run(markers())
 
 
-def test_who_may_only_view_is_not_told_afterwards(
-    service: Live, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_may_only_view_is_not_told_afterwards(service: Live, data: Path) -> None:
     new = {"session": "simulate-1", "name": "secret", "person": "P01"}
     service.http.post("/v1/recordings", json=new).raise_for_status()
     assert ask(service, source="drawn", recordings=["other"])[0] == 201
@@ -218,13 +216,14 @@ def test_who_may_only_view_is_not_told_afterwards(
         assert service.http.get(path).json()["feedback"] is True
     assert json.loads(note.read_text("utf-8"))["feedback"] is True
     (data / "given.xdf").unlink()
-    (tmp_path / GIVEN).mkdir()
-    monkeypatch.chdir(tmp_path)  # the check changes it
-    for name, has_feedback in {"secret": True, "other": False}.items():
-        shutil.copy(data / f"{name}.xdf", tmp_path / GIVEN)
-        uploaded = read_upload(tmp_path, f"{name}.xdf")
-        assert isinstance(uploaded, ReadableUpload)
-        assert uploaded.feedback is has_feedback
+    content = (data / "secret.xdf").read_bytes()
+    uploaded = service.http.post("/v1/uploads?name=again.xdf", content=content)
+    assert (uploaded.status_code, uploaded.json()["feedback"]) == (201, True)
+    # The log of a sham is a little longer.
+    sizes = [
+        service.http.get(place, headers=bearer(token)).json()["bytes"] for token in (CONTROL, VIEW)
+    ]
+    assert sizes == [len(content), -(-len(content) >> 20) << 20]
 
 
 def run_trial(service: Live, session: str) -> tuple[str, dict[str, Any]]:
@@ -251,9 +250,15 @@ def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, da
         opened = {"source": "simulate://?scenario=calm", "model": "none", "id": person}
         service.http.post("/v1/sessions", json={**opened, "person": person}).raise_for_status()
         service.opened(person)
+        if not arms:  # a study that is refused draws nothing
+            service.http.post("/v1/recordings", json={"session": person, "name": "taken"})
+            refused = service.http.post(f"/v1/sessions/{person}/study", json={"study": "trial"})
+            assert (refused.status_code, "recorded to taken" in refused.text) == (409, True)
+            assert not (data / "allocations").exists()
+            service.http.post("/v1/recordings/taken/stop").raise_for_status()
         recording, run = run_trial(service, person)
         assert (run["chosen"], run["blind"], run["reason"]) == ("balanced", True, "step 2 ended")
-        assert 0.5 < run["ended"] - run["began"] < 60
+        assert 0 < run["ended"] - run["began"] < 60
         arms[person] = run["source"]
         labels = [each.label for each in read_recording(data / f"{recording}.xdf").markers]
         told = [each for each in labels if each.startswith("feedback begin")]
@@ -270,8 +275,58 @@ def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, da
     export = "/v1/people/B1/export"
     assert service.http.get(export, headers=bearer(VIEW)).status_code == 403
     assert service.http.get(export).status_code == 200
+    (data / "people" / "B1.json").write_text('{"arms": {"trial": "sham"}', "utf-8")  # damaged
+    assert service.http.get(export, headers=bearer(VIEW)).status_code == 403
     for person in arms:
         service.http.delete(f"/v1/sessions/{person}")
+
+
+def test_a_study_stays_blind_up_to_its_end(service: Live) -> None:
+    study = "/v1/sessions/simulate-1/study"
+    service.http.post(study, json={"study": "long"}).raise_for_status()
+
+    def progress() -> dict[str, Any]:
+        found: dict[str, Any] = service.http.get(study).json()["progress"]
+        return found
+
+    service.until(lambda: progress()["step"] == 1)
+    service.http.post(f"{study}/answers", json={"step": 1}).raise_for_status()
+    service.until(lambda: service.http.get(FEEDBACK).json().get("state", {}).get("running"))
+    recording = f"/v1/recordings/{progress()['recording']}"
+    assert service.http.get(f"{recording}/feedback").status_code == 409
+    service.http.post(f"{recording}/stop").raise_for_status()
+    service.until(lambda: progress()["phase"] == "stopped")
+    assert "which has the log of its feedback, ended" in progress()["reason"]
+    assert service.http.get(f"{recording}/feedback").status_code == 200
+
+
+def test_a_sham_goes_on_from_step_to_step(data: Path) -> None:
+    runs = FeedbackRuns(Recordings(data))
+    wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("other",))
+    course = load_course(data / "other.xdf", ALPHA, "band/alpha")
+    places = [course.at(0.05 * n)[1] for n in range(400)]
+    rng = np.random.default_rng(0)
+    with staged(None, max_delay=0.0) as stage:
+        prepared = runs.prepare(stage.session, wanted)
+
+        def give(step: int) -> str:
+            """Give it in a step of 4 s; the name of its recording."""
+            live_feedback = runs.begin_prepared(stage.session, prepared)
+            for at in range(1024 * step, 1024 * (step + 1), 256):
+                samples = rng.normal(0, 20, (256, 4)).astype(np.float32)
+                stage.play(Chunk(samples, 500 + np.arange(at, at + 256) / 256, at))
+            stage.until(lambda: live_feedback.entry().state.value is not None)
+            live_feedback.stop()
+            return live_feedback.entry().state.recording
+
+        names = [give(0), give(1)]
+        runs.close()
+        log = stage.session.check_open().feedback
+        entries = [each for _, each in log.read(0, log.next) if isinstance(each, FeedbackEntry)]
+    shown = [places.index(each.state.value) for each in entries if each.state.value is not None]
+    assert shown == sorted(shown)
+    first, second = (read_feedback_log(data / f"{name}.xdf")[0].sham_shown for name in names)
+    assert 0 == first < second
 
 
 @pytest.mark.parametrize(

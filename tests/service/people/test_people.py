@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.service.cli.main import app
+from mimamba.service.people.carried_people import pack_person
 from mimamba.service.people.people import (
     CannotKeep,
     DamagedPerson,
@@ -59,6 +60,10 @@ def test_who_is_named_is_there_and_only_the_owner_reads_it(people: People, tmp_p
     assert people.add("P01") == Person()
     people.set_notes("P01", "left-handed, µV")
     assert people.add("P01") == Person("left-handed, µV")
+    # Workers and services of an older version refuse fields that they do not know.
+    file = tmp_path / "data" / "people" / "P01.json"
+    assert json.loads(file.read_text("utf-8")) == {"notes": "left-handed, µV"}
+    assert pack_person("P01", people.get("P01")).content == b"{}"
     people.set_notes("P02", None)
     assert people.names() == ["P01", "P02"]
     data = tmp_path / "data"
@@ -118,7 +123,7 @@ def damage(text: str, old: str, new: str) -> str:
     ("old", "new"),
     [
         ("{", ""),
-        ('"notes": null', '"notes": 3'),
+        ('"notes": "tall"', '"notes": 3'),
         ('"notes"', '"words"'),
         ('"seconds": 60.25', '"seconds": -1'),
         ('"log_power"', '"power"'),
@@ -128,7 +133,7 @@ def damage(text: str, old: str, new: str) -> str:
 def test_what_cannot_be_read_is_reported_and_stays(
     people: People, checkpoint: Checkpoint, tmp_path: Path, old: str, new: str
 ) -> None:
-    people.add("P01")
+    people.set_notes("P01", "tall")
     people.store_baseline("P01", stored_baseline(checkpoint, rest()))
     path = tmp_path / "data" / "people" / "P01.json"
     broken = damage(path.read_text(), old, new)

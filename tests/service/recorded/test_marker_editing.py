@@ -9,9 +9,11 @@ import pytest
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.recorded_times import _read_times
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.formats.xdf.recording_writer import write_xdf
 from mimamba.service.recorded.marker_editing import MarkerEditor
+from mimamba.service.recordings.recordings import Recordings
 from tests.service.scripted import INFO
 
 
@@ -43,3 +45,6 @@ def test_a_marker_is_placed_at_its_sample_in_a_long_file(tmp_path: Path, jitter:
     write_xdf(Recording(INFO, data[:512], stamps[:512], index[:512]), path)
     [added, *_] = MarkerEditor(path).all()  # of the new file: the recorded one is gone
     assert added.state == "added"
+    assert _read_times.cache_info().currsize == 1
+    Recordings(tmp_path).delete("long", "long")
+    assert _read_times.cache_info().currsize == 0  # nothing of it stays in memory

@@ -40,7 +40,7 @@ def test_texts_in_every_script_are_read(tmp_path: Path) -> None:
     assert found.steps[0].text == text
 
 
-FEEDBACK = """
+FEEDBACK = """record = true
 [feedback]
 quantity = "band/alpha"
 above = 0.4
@@ -70,6 +70,7 @@ GIVEN = f"{STEP}feedback = true"
         ('title = "Rest"', "one [[step]] or more in rest.toml, but found none"),
         ("step = []", "one [[step]] or more in the field step"),
         (STEP + "feedback = true", "in rest.toml, but found feedback in step 1 alone. Add the"),
+        (FEEDBACK[14:] + GIVEN, "record = true in rest.toml, which gives feedback, but found none"),
         (FEEDBACK + STEP, "but found the table alone. Add feedback = true to a step."),
         (FEEDBACK.replace("above", "over") + GIVEN, "the field 'over'. Use above, or"),
         (FEEDBACK.replace("above = 0.4\n", "") + GIVEN, "a threshold, above or below, in the"),
