@@ -23,11 +23,11 @@ from mimamba.drivers.formats.marker_edits import (
     read_edits,
     timestamp_of,
 )
-from mimamba.drivers.formats.recorded_times import read_times
 from mimamba.drivers.formats.recording import one_line
 from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK
 from mimamba.service.sessions.markers import check_label
 from mimamba.service.storage.folders import cannot_record
+from mimamba.service.storage.recorded_times import read_times
 
 
 class NoMarker(UserError, LookupError):

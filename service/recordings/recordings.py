@@ -25,7 +25,6 @@ from msgspec import UNSET, MsgspecError, UnsetType
 
 from mimamba.drivers.errors import BadRecording, UserError
 from mimamba.drivers.formats.marker_edits import edits_file
-from mimamba.drivers.formats.recorded_times import forget_times
 from mimamba.service.recordings.file_facts import has_feedback_log
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
 from mimamba.service.recordings.recovery import is_being_written, recover_recording
@@ -40,6 +39,7 @@ from mimamba.service.recordings.sidecar import (
 )
 from mimamba.service.storage.folders import CannotRecord, cannot_record, check_writable
 from mimamba.service.storage.private_files import NAME, delete_file
+from mimamba.service.storage.recorded_times import forget_times
 from mimamba.service.storage.titles import clean_notes, clean_title, derive_name, free_names
 
 if TYPE_CHECKING:

@@ -245,7 +245,7 @@ def run_trial(service: Live, session: str) -> tuple[str, dict[str, Any]]:
 def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, data: Path) -> None:
     refused = service.http.post("/v1/sessions/simulate-1/study", json={"study": "trial"})
     assert (refused.status_code, "a session with a person" in refused.text) == (422, True)
-    arms = {}
+    arms: dict[str, str] = {}
     for person in ("B1", "B2"):
         opened = {"source": "simulate://?scenario=calm", "model": "none", "id": person}
         service.http.post("/v1/sessions", json={**opened, "person": person}).raise_for_status()
