@@ -41,6 +41,7 @@ def record_alpha(path: Path) -> None:
 
 
 STUDY = """
+record = true
 [feedback]
 quantity = "band/alpha"
 above = 0.0

@@ -237,6 +237,7 @@ def test_the_folder_is_the_list(tmp_path: Path) -> None:
     for name in ("b", "a", "no name"):
         (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
     save_sidecar(tmp_path / "b.xdf", Sidecar("b", "finished", started="2026-01-01T00:00:00+00:00"))
+    assert "feedback" not in (tmp_path / "b.json").read_text("utf-8")  # older versions refuse null
     (tmp_path / "a.json").write_text("{broken")
     (tmp_path / "orphan.json").write_text("{}")
     assert [(each.name, each.state) for each in recordings.all()] == [
