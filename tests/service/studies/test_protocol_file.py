@@ -107,7 +107,8 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, words: str) -> Non
 
 def test_a_mistake_of_the_feedback_names_its_field() -> None:
     feedback = {"above": "high", "back": 2, "values": "sham", "block": 4}
-    table: dict[str, Any] = {"feedback": feedback, "step": [{"text": "One", "feedback": True}]}
+    steps = [{"text": "One", "feedback": True}]
+    table: dict[str, Any] = {"record": True, "feedback": feedback, "step": steps}
 
     def fields() -> list[str | None]:
         return [each.field for each in find_mistakes(table, "the study")]
