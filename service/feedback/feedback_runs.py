@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -82,6 +82,12 @@ class KeptFeedback:
         self._runs, self._session, self.study = runs, session, study
         self.assignment, self._prepared = assignment, prepared
 
+    @property
+    def shown(self) -> float:
+        """Seconds of a sham that were shown so far."""
+        course = None if self._prepared is None else self._prepared.course
+        return 0.0 if course is None else course.shown
+
     def begin(self, run: str) -> LiveFeedback:
         """Begin it under a name of ``new_run``; raises as ``FeedbackRuns.begin_prepared``.
 
@@ -96,7 +102,11 @@ class KeptFeedback:
 
     def go_on(self, run: str) -> LiveFeedback | None:
         """Go on with a run that another service has begun; see ``FeedbackRuns.go_on``."""
-        return self._runs.go_on(self._session, run)
+        live = self._runs.go_on(self._session, run)
+        if live is not None and live.course is not None and self._prepared is not None:
+            # The next step goes on where this one leaves it.
+            self._prepared = replace(self._prepared, course=live.course)
+        return live
 
     def hold(self) -> None:
         """Let no other feedback begin in the session; it goes on from another service."""
@@ -200,9 +210,16 @@ class FeedbackRuns:
         return kept
 
     def prepare_again(
-        self, session: Session, study: str, wanted: WantedFeedback, assignment: Assignment
+        self,
+        session: Session,
+        study: str,
+        wanted: WantedFeedback,
+        assignment: Assignment,
+        shown: float,
     ) -> KeptFeedback:
         """Prepare the feedback of a study that another service began, with what it has drawn.
+
+        ``shown`` are the seconds of a sham that its steps have shown.
 
         It is kept from ``KeptFeedback.hold`` on. The recordings for a sham are read again, also
         where none is shown. Where that fails, the steps that are left cannot begin feedback.
@@ -212,7 +229,10 @@ class FeedbackRuns:
         rule = Rule("feedback", wanted.quantity, watched, wanted.side, wanted.at, wanted.back)
         prepared: PreparedFeedback | None = None
         try:
-            prepared = PreparedFeedback(rule, assignment, self._load_course(assignment, rule))
+            course = self._load_course(assignment, rule)
+            if course is not None:
+                course.shown = shown
+            prepared = PreparedFeedback(rule, assignment, course)
         except UserError as error:
             log.warning("a sham cannot go on", extra={"reason": str(error)})
         return KeptFeedback(self, session, study, assignment, prepared)

@@ -222,6 +222,11 @@ class LiveFeedback:
         """Name of the recording that has its log."""
         return self._state.recording
 
+    @property
+    def course(self) -> ShamCourse | None:
+        """The values of a sham while it goes on; None for the wearer's own."""
+        return self._course
+
     def entry(self) -> FeedbackEntry:
         """Return its state now."""
         return FeedbackEntry(self.session.now(), self.id, self._state)

@@ -70,6 +70,11 @@ class StudyFeedback(Protocol):
         """The source of its values, and how it was chosen."""
         ...
 
+    @property
+    def shown(self) -> float:
+        """Seconds of a sham that were shown so far."""
+        ...
+
     def begin(self, run: str) -> StepFeedback:
         """Begin it in a step, under this name."""
         ...
@@ -499,6 +504,7 @@ class LiveStudy:
             ending,
             None if self._feedback is None else self._feedback.assignment,
             self._given,
+            0.0 if self._feedback is None else self._feedback.shown,
         )
         if not self._lease.renew(position):
             self.leave()

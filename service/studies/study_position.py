@@ -47,6 +47,8 @@ class StudyPosition:
         Whose values its feedback shows; None for a study without. No client is told.
     given
         The feedback of the step; None if it has begun none.
+    shown
+        Seconds of a sham that the steps before have shown.
     """
 
     id: str
@@ -57,6 +59,7 @@ class StudyPosition:
     ending: bool = False
     assignment: Assignment | None = None
     given: GivenFeedback | None = None
+    shown: float = 0.0
 
 
 class StudyLease(Protocol):

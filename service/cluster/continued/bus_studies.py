@@ -177,7 +177,9 @@ class BusStudies(Studies):
         protocol, assignment = position.protocol, position.assignment
         if protocol.feedback is None or assignment is None:
             return None
-        return self._feedback.prepare_again(session, protocol.name, protocol.feedback, assignment)
+        return self._feedback.prepare_again(
+            session, protocol.name, protocol.feedback, assignment, position.shown
+        )
 
     def _take(
         self, noted: NotedKey[StudyState], session: Session, kept: KeptFeedback | None

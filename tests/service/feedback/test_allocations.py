@@ -32,17 +32,6 @@ def test_each_block_is_balanced_whoever_is_deleted(block: int, deleted: set[int]
         assert "P" not in (folder / "allocations" / "rest.json").read_text("utf-8")
 
 
-def test_services_with_one_folder_draw_of_the_same_blocks(tmp_path: Path) -> None:
-    people = People(tmp_path / "people")
-    services = [Allocations(people, tmp_path / "allocations") for _ in range(2)]
-
-    def draw(number: int) -> str:
-        return services[number % 2].arm_of("rest", f"P{number}", 20)
-
-    with ThreadPoolExecutor(4) as threads:
-        assert [*threads.map(draw, range(20))].count("sham") == 10
-
-
 def test_a_place_is_spent_only_for_somebody(tmp_path: Path) -> None:
     people = People(tmp_path / "people")
     allocations = Allocations(people, tmp_path / "allocations")
@@ -54,6 +43,17 @@ def test_a_place_is_spent_only_for_somebody(tmp_path: Path) -> None:
             allocations.arm_of("rest", "P1", 2)
     blocked.rmdir()
     assert {allocations.arm_of("rest", each, 2) for each in ("P1", "P2")} == {"real", "sham"}
+
+
+def test_services_with_one_folder_draw_of_the_same_blocks(tmp_path: Path) -> None:
+    people = People(tmp_path / "people")
+    services = [Allocations(people, tmp_path / "allocations") for _ in range(2)]
+
+    def draw(number: int) -> str:
+        return services[number % 2].arm_of("rest", f"P{number}", 20)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert [*threads.map(draw, range(20))].count("sham") == 10
 
 
 def test_studies_draw_for_themselves_and_a_damaged_file_is_named(tmp_path: Path) -> None:
