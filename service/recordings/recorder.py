@@ -235,10 +235,10 @@ class Recorder:
         while self._thread.is_alive() and time.monotonic() < begun + LATE_MARKER:
             session.place_markers()  # also if the source sends nothing any more
             newest = self._logs.signal.newest
-            late = self._live and newest is not None and newest[1] < present
-            if not (late and time.monotonic() < begun + LATE_SAMPLE) and not any(
-                each.timestamp <= present + CLOCKS for each in session.waiting_markers()
-            ):
+            behind = self._live and newest is not None and newest[1] < present
+            sample_comes = behind and time.monotonic() < begun + LATE_SAMPLE
+            markers = [each.timestamp for each in session.waiting_markers()]
+            if not sample_comes and not any(each <= present + CLOCKS for each in markers):
                 break
             time.sleep(0.01)
 

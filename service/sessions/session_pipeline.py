@@ -174,6 +174,8 @@ class SessionPipeline(ABC):
 
     def place_markers(self, late: bool = False) -> None:
         """Log the markers that need not wait any more, with ``late`` all; from any thread."""
+        if not (late or self._pending_markers.any_wait):  # the usual case
+            return  # at an end, what another thread logs just now is waited for
         with self._pending_markers.lock:  # no new epoch begins meanwhile
             if (logs := self.logs) is None:
                 return
@@ -274,12 +276,11 @@ class SessionPipeline(ABC):
             windows += made
             for tap in self._taps:
                 tap.take(each.chunk)
-            if self._pending_markers.any_wait and self._patient:
+            if self._patient:
                 self.place_markers()  # whatever else is in this round
             if self._decoder and (works or not self._decoder.keep(each.chunk)):
                 works.append((self._decoder.cut(each.chunk), each.received))
-        if self._pending_markers.any_wait:
-            self.place_markers()
+        self.place_markers()
         return Logged(windows, works)
 
     def _log_samples(self, logs: EpochLogs, chunk: Chunk) -> None:
