@@ -20,6 +20,7 @@ import os
 import pkgutil
 import signal
 import socket
+import subprocess
 import sys
 import types
 from typing import Any, NoReturn
@@ -101,6 +102,8 @@ def become_windows() -> None:
     msvcrt: Any = types.ModuleType("msvcrt")
     msvcrt.get_osfhandle = lambda file: file
     sys.modules["msvcrt"] = msvcrt
+    kill = signal.SIGKILL
+    subprocess.Popen.kill = lambda self: self.send_signal(kill)  # type: ignore[method-assign]
     windows: Any = ctypes
     windows.WinDLL, windows.get_last_error = Kernel, lambda: LOCK_VIOLATION
     asyncio.ProactorEventLoop = LoopOfWindows  # type: ignore[attr-defined]

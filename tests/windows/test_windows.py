@@ -137,7 +137,7 @@ def test_a_service_records_plays_and_takes_an_upload(windows: Windows, tmp_path:
         played = http.post("/v1/sessions", json={"source": str(kept), "model": "none"})
         assert played.status_code == 201, played.text
         sent = http.post("/v1/uploads", params={"name": "sent.xdf"}, content=kept.read_bytes())
-        assert sent.status_code == 201, sent.text
+        assert sent.status_code == 201, windows.said[1]
         assert (tmp_path / "sent.xdf").read_bytes() == kept.read_bytes()
     assert "raceback" not in windows.said[1]
     assert not [each for each in tmp_path.iterdir() if each.name.startswith(".upload")]

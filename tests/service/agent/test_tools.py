@@ -112,7 +112,12 @@ async def test_with_control_it_marks_and_records(service: Live) -> None:
         assert tools.keys() == READING | {"mark", "start_recording", "stop_recording"}
         assert {name for name, tool in tools.items() if tool.annotations.read_only_hint} == READING
         await call(client, "start_recording", session="simulate-1", name="asked")
-        assert (await call(client, "mark", session="simulate-1", label="go"))["label"] == "go"
+        marker = await call(client, "mark", session="simulate-1", label="go")
+        assert marker["label"] == "go"
+        predicted = -1.0  # a recording without a prediction names no model
+        while predicted <= marker["timestamp"]:
+            state = await call(client, "state", session="simulate-1")
+            predicted = state["prediction"]["timestamp"]
         stopped = await call(client, "stop_recording", name="asked")
         assert stopped["state"] == "finished"
         (recording,) = await call(client, "recordings")
