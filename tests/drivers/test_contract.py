@@ -27,7 +27,7 @@ from tests.drivers.muse.peripheral import MusePeripheral
 from tests.drivers.osc.apps import free_port, sending
 
 SFREQ = 256.0
-EVENTUALLY = 20.0
+EVENTUALLY = 60.0
 SOURCES = (
     "simulate",
     "simulate with losses",

@@ -35,7 +35,7 @@ from mimamba.drivers.timing.clock import local_clock
 
 SFREQ = 100.0
 INFO = StreamInfo("Far", "far-1", SFREQ, ("A", "B"))
-EVENTUALLY = 20.0
+EVENTUALLY = 60.0
 
 
 def ignore(_: LinkChange) -> None:

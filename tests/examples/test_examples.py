@@ -27,13 +27,14 @@ from tests.browser import open_browser
 from tests.drivers.formats.edf.edffile import File, Signal
 from tests.drivers.formats.made import recording
 from tests.npm import npm
+from tests.ports import kept_port, port_of
 from tests.service.forked import LoadedProgram
 from tests.service.live import PATIENCE, Live, live
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MUSE = ("TP9", "AF7", "AF8", "TP10")
 RATE = 256
-LONGEST = 3 * PATIENCE
+LONGEST = 2 * PATIENCE
 """Seconds that a program may take: it may import PyTorch on a busy machine."""
 
 
@@ -75,13 +76,8 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def port_of(bound: socket.socket) -> int:
-    port: int = bound.getsockname()[1]
-    return port
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return port_of(probe)
 
@@ -135,7 +131,7 @@ def sine(name: str, f: float, rng: np.random.Generator) -> Signal:
 
 
 def test_predictions_become_sound(tmp_path: Path) -> None:
-    port, file = free_port(socket.SOCK_DGRAM), tmp_path / "tone.wav"
+    port, file = free_udp_port(), tmp_path / "tone.wav"
     program = (
         sys.executable,
         EXAMPLES / "osc_to_sound.py",
@@ -259,19 +255,20 @@ def test_the_sketch_is_javascript(tmp_path: Path) -> None:
 
 
 def test_a_page_of_ones_own_shows_predictions(service: Live, tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_STREAM)
     program = (sys.executable, EXAMPLES / "own_page" / "server.py", "--url", service.url)
-    server = subprocess.Popen([*map(str, program), "--port", str(port)], cwd=tmp_path)
-    try:
-        service.until(lambda: answers(port))
-        with open_browser() as browser:
-            page = browser.new_page()
-            page.goto(f"http://127.0.0.1:{port}/")
-            expect(page.locator("#outputs meter").first).to_be_visible(timeout=1e3 * PATIENCE)
-            expect(page.locator("#outputs")).to_contain_text("valence")
-    finally:
-        server.terminate()
-        server.wait()
+    with kept_port() as port:
+        server = subprocess.Popen([*map(str, program), "--port", str(port)], cwd=tmp_path)
+        try:
+            service.until(lambda: answers(port))
+            with open_browser() as browser:
+                page = browser.new_page()
+                page.goto(f"http://127.0.0.1:{port}/")
+                meter = page.locator("#outputs meter").first
+                expect(meter).to_be_visible(timeout=1e3 * PATIENCE)
+                expect(page.locator("#outputs")).to_contain_text("valence")
+        finally:
+            server.terminate()
+            server.wait()
 
 
 def answers(port: int) -> bool:

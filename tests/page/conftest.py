@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from tests.browser import open_browser
-from tests.service.live import kept_port
+from tests.ports import kept_port
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 POLLING_MS = 100
 """Interval at which a page is asked; Playwright's own would keep it drawing."""
 SEEN_BY_NOBODY = """() => {

@@ -24,7 +24,7 @@ from mimamba.service.sessions.session import Session
 INFO = StreamInfo(
     "Scripted headset", "00:11:22", 256.0, ("TP9", "AF7", "AF8", "TP10"), 1000 / 2048, 1000.0
 )
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Script:

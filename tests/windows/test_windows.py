@@ -129,7 +129,9 @@ def test_a_service_records_plays_and_takes_an_upload(windows: Windows, tmp_path:
         assert http.post("/v1/recordings", json=new).status_code == 201
         kept = tmp_path / "kept.xdf"
         assert is_being_written(kept)  # the lock is seen by another process
-        time.sleep(1.0)
+        begun = kept.stat().st_size
+        while kept.stat().st_size < begun + 5000:  # it holds no sample at first
+            time.sleep(0.05)
         stopped = http.post("/v1/recordings/kept/stop").json()
         assert stopped["state"] == "finished"
         assert not is_being_written(kept)

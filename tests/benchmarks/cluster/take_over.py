@@ -46,7 +46,8 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.recordings.verify import compare, load_recorded
 from mimamba.service.sessions.remote_sources import read_packet
-from tests.service.bus.nats_server import NATSServer, free_port, running
+from tests.ports import keep_port, port_of
+from tests.service.bus.nats_server import NATSServer, running
 from tests.service.cluster.processes import STARTING, Role
 from tests.service.forked import LoadedProgram
 
@@ -199,7 +200,8 @@ class Cluster:
         self._folder, self._server, self._loaded = folder, server, loaded
         self._count = self.hand_overs = self._recorder = 0
         (folder / "none.toml").touch()
-        self.ports = [free_port(), free_port()]
+        self._keepers = [keep_port(), keep_port()]
+        self.ports = [port_of(each) for each in self._keepers]
         self.workers = [self._worker(), self._worker()]
         self.gateways = [self._gateway(port) for port in self.ports]
         for each in self.workers:
@@ -290,6 +292,8 @@ class Cluster:
         """Stop all that runs."""
         for each in [self.acquirer, *self.gateways, *self.workers]:
             each.stop()
+        for keeper in self._keepers:
+            keeper.close()
 
 
 async def follow_kills(

@@ -28,7 +28,8 @@ from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.subjects import Packets, input_subject, pack
 from mimamba.service.protocol.messages import PredictionMessage, Subscribe, decode_server
 from mimamba.service.protocol.push import Push
-from tests.service.bus.nats_server import NATSServer, free_port, running
+from tests.ports import kept_port
+from tests.service.bus.nats_server import NATSServer, running
 from tests.service.cluster.processes import Role
 
 SESSIONS, WORKERS = 300, 2
@@ -129,7 +130,7 @@ def measure(seconds: float) -> list[Figure]:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         server = stack.enter_context(running(folder / "store"))
         (folder / "none.toml").touch()
-        url, capacity, port = server.url, str(sessions), free_port()
+        url, capacity, port = server.url, str(sessions), stack.enter_context(kept_port())
         roles = [
             Role(folder, f"worker-{nth}", "worker", "--bus", url, "--capacity", capacity)
             for nth in range(WORKERS)

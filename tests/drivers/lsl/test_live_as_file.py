@@ -33,7 +33,7 @@ LONGEST_PAUSE = 2.0
 """Longer ones are not waited for: for a live source they are steps of a clock."""
 MEASURED = 4.0
 """Signal from which a rate in doubt is measured, s, instead of 10."""
-EVENTUALLY = 40.0
+EVENTUALLY = 60.0
 SIMULTANEOUS = 7
 
 

@@ -35,7 +35,7 @@ pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 SFREQ = 250.0
 RATE = 10.0
 """Of the real streams, Hz: clocks' offsets may be 10 ms wrong, far less than half a sample."""
-EVENTUALLY = 20.0
+EVENTUALLY = 60.0
 
 
 def patient(url: str, others: float = EXTRA_SECONDS) -> LSLDriver:

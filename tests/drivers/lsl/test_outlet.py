@@ -26,7 +26,7 @@ SFREQ = 256.0
 INFO = StreamInfo(
     "A headset", "/home/somebody/a.csv", SFREQ, ("TP9", "AF7", "AF8", "TP10"), 0.5, 1000.0
 )
-EVENTUALLY = 20.0
+EVENTUALLY = 60.0
 OFFSET = 0.01
 """How wrong a clock's offset may be, s: see tests/conftest.py."""
 

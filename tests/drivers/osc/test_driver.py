@@ -19,7 +19,7 @@ from mimamba.drivers.url import parse_source
 from tests.drivers.osc.apps import bundle, free_port, message, mind_monitor, petal, sending
 from tests.service.live import live
 
-LONG = 20.0
+LONG = 60.0
 
 
 def url(port: int, rest: str = "", host: str = "127.0.0.1") -> str:
@@ -156,8 +156,10 @@ def test_closing_ends_the_search_and_the_iteration() -> None:
     with pytest.raises(DeviceNotFound):
         driver.__enter__()
     with sending(port), opened(port) as driver:
+        assert next(iter(driver)).n_times
         threading.Timer(0.2, driver.close).start()
-        assert list(driver)
+        for _ in driver:
+            """What comes until then."""
         assert list(driver) == []
 
 

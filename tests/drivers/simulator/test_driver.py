@@ -24,7 +24,7 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import parse_source
 
 SFREQ = 256.0
-EVENTUALLY = 20.0
+EVENTUALLY = 60.0
 
 
 def patient(url: str) -> SimulateDriver:

@@ -28,7 +28,7 @@ SHORT = Timeouts(
     backoff=0.01,
     max_backoff=0.05,
 )
-EVENTUALLY = 20.0
+EVENTUALLY = 60.0
 GONE = StreamLost("samples", "an empty battery", "charge it")
 
 

@@ -22,7 +22,7 @@ from tests.models.body.planted import pulse
 
 SFREQ = 100.0
 INFO = StreamInfo("Here", "here-1", SFREQ, ("A", "B"))
-EVENTUALLY = 20.0
+EVENTUALLY = 60.0
 
 
 def ignore() -> None:

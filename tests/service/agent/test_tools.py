@@ -83,6 +83,14 @@ async def call(client: Any, tool: str, /, **arguments: str) -> Any:
     return found["result"] if set(found) == {"result"} else found
 
 
+async def predicted(client: Any, after: float = 0.0) -> Any:
+    """The state with the first prediction after this time: a tool waits only so long for one."""
+    while True:
+        state = await call(client, "state", session="simulate-1")
+        if state["prediction"].get("timestamp", 0.0) > after:
+            return state
+
+
 async def refusal(client: Any, tool: str, /, **arguments: str) -> str:
     answer = await client.call_tool(tool, arguments)
     assert answer.is_error
@@ -94,7 +102,7 @@ async def test_an_agent_reads_and_changes_nothing(service: Live) -> None:
         assert {each.name for each in (await client.list_tools()).tools} == READING
         (session,) = await call(client, "sessions")
         assert (session["id"], session["model"]) == ("simulate-1", "demo")
-        state = await call(client, "state", session="simulate-1")
+        state = await predicted(client)
         assert "simulated" in state["notice"]
         prediction = state["prediction"]
         assert prediction["outputs"] or prediction["reason"]
@@ -114,10 +122,7 @@ async def test_with_control_it_marks_and_records(service: Live) -> None:
         await call(client, "start_recording", session="simulate-1", name="asked")
         marker = await call(client, "mark", session="simulate-1", label="go")
         assert marker["label"] == "go"
-        predicted = -1.0  # a recording without a prediction names no model
-        while predicted <= marker["timestamp"]:
-            state = await call(client, "state", session="simulate-1")
-            predicted = state["prediction"]["timestamp"]
+        await predicted(client, marker["timestamp"])  # else the recording names no model
         stopped = await call(client, "stop_recording", name="asked")
         assert stopped["state"] == "finished"
         (recording,) = await call(client, "recordings")

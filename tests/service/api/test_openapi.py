@@ -75,7 +75,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield service
 
 
-@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.timeout(3600 if LONG else 300)
 @pytest.mark.skipif(
     find_spec("schemathesis") is None, reason="schemathesis is not installed: pip install '.[dev]'"
 )
@@ -105,7 +105,7 @@ def run_schemathesis(service: Live, folder: Path) -> subprocess.CompletedProcess
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=3500 if LONG else 110,
+        timeout=3500 if LONG else 280,
     )
 
 

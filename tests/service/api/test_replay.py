@@ -118,7 +118,7 @@ async def test_predictions_after_a_seek_are_those_of_a_recording_that_begins_the
 
 
 async def test_all_who_follow_the_link_are_told(muse: Path) -> None:
-    with live(f"replay://{muse}?speed=0.5", model="none") as service:
+    with live(f"replay://{muse}?speed=0.1", model="none") as service:
         service.opened("replay-1")
         assert service.sessions()["replay-1"]["link"]["event"] == "playing"
         async with talk(service.url) as client:

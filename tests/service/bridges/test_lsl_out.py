@@ -33,7 +33,7 @@ pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
 pytestmark = pytest.mark.anyio
 
-EVENTUALLY = 30.0
+EVENTUALLY = 60.0
 
 
 def connect(name: str) -> Any:

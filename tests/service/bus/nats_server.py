@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-PATIENCE = 10.0
+from tests.ports import keep_port, port_of
+
+PATIENCE = 60.0
 
 
 def find_program() -> str:
@@ -25,19 +27,13 @@ def find_program() -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 class NATSServer:
     """A server that can be killed and started again in its folder."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self._program, self._folder, self._options = find_program(), folder, options
-        self.port = free_port()
+        self._keeper = keep_port()
+        self.port = port_of(self._keeper)
         self.url = f"nats://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -67,35 +63,36 @@ class NATSServer:
         self._process.kill()
         self._process.wait()
 
+    def close(self) -> None:
+        """Kill it, and give its port back."""
+        if self._process is not None:
+            self.kill()
+        self._keeper.close()
+
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[NATSServer]:
     """A server with JetStream, or with the options given."""
-    server = NATSServer(folder, *(options or ("-js",)))
-    server.start()
-    try:
+    with closing(NATSServer(folder, *(options or ("-js",)))) as server:
+        server.start()
         yield server
-    finally:
-        server.kill()
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[list[NATSServer]]:
     """Three servers that keep each message three times."""
-    routes = [free_port() for _ in range(3)]
-    addresses = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
-    servers = [
-        NATSServer(
-            folder / str(nth),
-            *("-js", "--server_name", f"n{nth}", "--cluster_name", "three"),
-            *("--cluster", f"nats://127.0.0.1:{port}", "--routes", addresses),
-        )
-        for nth, port in enumerate(routes)
-    ]
-    for each in servers:
-        each.start()
-    try:
-        yield servers
-    finally:
+    with ExitStack() as stack:
+        routes = [port_of(stack.enter_context(keep_port())) for _ in range(3)]
+        addresses = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
+        servers = [
+            NATSServer(
+                folder / str(nth),
+                *("-js", "--server_name", f"n{nth}", "--cluster_name", "three"),
+                *("--cluster", f"nats://127.0.0.1:{port}", "--routes", addresses),
+            )
+            for nth, port in enumerate(routes)
+        ]
         for each in servers:
-            each.kill()
+            stack.enter_context(closing(each))
+            each.start()
+        yield servers

@@ -25,7 +25,7 @@ from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.bus.nats_bus import NATSBus
 from tests.service.bus.nats_server import NATSServer
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 Scene: TypeAlias = Callable[[Callable[[], Awaitable[Bus]], str], Awaitable[None]]
 """A test: gets a function that connects, and a word of its own for its subjects."""
 NUMBERS = count()

@@ -10,14 +10,18 @@ import pytest
 
 from mimamba.service.bus.bus import BusUnreachable, Guard, NotStored, Overtaken, publish
 from mimamba.service.bus.nats_bus import NATSBus, check_version, numbers_of
-from tests.service.bus.nats_server import NATSServer, cluster, free_port, running
+from tests.ports import kept_port
+from tests.service.bus.nats_server import NATSServer, cluster, running
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def test_no_server() -> None:
-    with pytest.raises(BusUnreachable, match="Expected a NATS server at"):
-        asyncio.run(NATSBus.connect(f"nats://127.0.0.1:{free_port()}"))
+    with (
+        kept_port() as port,
+        pytest.raises(BusUnreachable, match="Expected a NATS server at"),
+    ):
+        asyncio.run(NATSBus.connect(f"nats://127.0.0.1:{port}"))
 
 
 def test_a_server_without_jetstream(tmp_path: Path) -> None:

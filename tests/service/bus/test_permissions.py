@@ -29,7 +29,7 @@ from tests.service.bus.nats_server import NATSServer, running
 from tests.service.certificates import make_certificate
 
 CONFIG = Path(__file__).resolve().parents[3] / "docker" / "nats-server.conf"
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @pytest.fixture

@@ -43,9 +43,10 @@ from mimamba.service.protocol.messages import (
     Subscribe,
 )
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
+from tests.ports import kept_port
 from tests.service.cli.test_main import invoke
 from tests.service.forked import LoadedProgram
-from tests.service.live import PATIENCE, Live, Talk, kept_port, live, talk
+from tests.service.live import PATIENCE, Live, Talk, live, talk
 from tests.service.muse_recordings import write_muse
 from tests.service.proxy import Line, bad_line
 from tests.service.sessions.test_equality import assert_same, scored

@@ -283,9 +283,12 @@ def test_sources_lists_boards_streams_and_bluetooth() -> None:
 
 
 def test_sources_finds_a_headset_nearby() -> None:
-    with bluez(Adapter(devices=[*OTHERS, MUSE])):
-        ended = invoke("sources", "--timeout", "2.5")
-    assert ended.exit_code == 0, ended.stderr
+    for seconds in ("2", "20"):  # a busy machine may need all of the first ones to begin
+        with bluez(Adapter(devices=[*OTHERS, MUSE])):
+            ended = invoke("sources", "--timeout", seconds)
+        assert ended.exit_code == 0, ended.stderr
+        if str(MUSE.name) in ended.stdout:
+            break
     own, other = [each for each in ended.stdout.splitlines() if str(MUSE.name) in each]
     assert own.strip().startswith(f"muse://?address={MUSE.address} ")
     assert other.strip().startswith(f"brainflow://muse_2?mac_address={MUSE.address} ")

@@ -21,7 +21,7 @@ from tests.service.muse_recordings import write_muse
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
-EVENTUALLY = 30.0
+EVENTUALLY = 60.0
 
 
 def connect(name: str) -> Any:

@@ -22,7 +22,8 @@ from mimamba.service.protocol.messages import (
     Skipped,
     Subscribed,
 )
-from tests.service.live import PATIENCE, kept_port, live
+from tests.ports import kept_port
+from tests.service.live import PATIENCE, live
 
 pytestmark = pytest.mark.anyio
 

@@ -23,7 +23,7 @@ from mimamba.service.sessions.session import Session
 from mimamba.service.stream.hub import Hub
 from mimamba.service.stream.reader import SessionReader
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 SOURCE = "simulate://?scenario=wearer&effect=30&seed=1"
 
 

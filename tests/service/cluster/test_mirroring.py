@@ -140,5 +140,5 @@ def test_a_tap_that_is_added_as_the_session_ends_ends_too() -> None:
     taps.end()
     tap = Tap()
     taps.add(tap)
-    assert tap.ended.wait(20)
+    assert tap.ended.wait(60)
     taps.join()

@@ -37,7 +37,7 @@ from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
 
 DATA = np.random.default_rng(5).normal(0, 20, (8192, 4)).astype(np.float32)
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 TURN = AuxiliaryInfo("rotation", "°/s", 64.0, ("X", "Y", "Z"))

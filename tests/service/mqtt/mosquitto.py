@@ -7,15 +7,16 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.packages import find_program
+from tests.ports import keep_port, port_of
 from tests.service.certificates import Certificate
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 USER, PASSWORD = "home", "p@ss/w:rd"
 
 
@@ -26,9 +27,8 @@ class Mosquitto:
         found = find_program("mosquitto")
         if found is None:
             pytest.skip("mosquitto is not installed: apt-get install mosquitto")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self._keeper = keep_port()
+        self.port = port_of(self._keeper)
         self._program, self._settings = found, folder / "mosquitto.conf"
         lines = [
             f"listener {self.port} 127.0.0.1",
@@ -79,15 +79,18 @@ class Mosquitto:
         self._process.kill()
         self._process.wait()
 
+    def close(self) -> None:
+        """Kill it, and give its port back."""
+        if self._process is not None:
+            self.kill()
+        self._keeper.close()
+
 
 @contextmanager
 def mosquitto(
     folder: Path, guarded: bool = False, certificate: Certificate | None = None
 ) -> Iterator[Mosquitto]:
     """A broker; a guarded one asks for USER and PASSWORD."""
-    broker = Mosquitto(folder, guarded, certificate)
-    broker.start()
-    try:
+    with closing(Mosquitto(folder, guarded, certificate)) as broker:
+        broker.start()
         yield broker
-    finally:
-        broker.kill()

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mimamba.drivers.driver import LinkChange
@@ -19,7 +20,8 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.cli.personal.rules import try_
 from mimamba.service.protocol.messages import MarkerMessage, Position, Subscribe
 from mimamba.service.rules.dry_run import try_rules
-from mimamba.service.rules.rule_file import read_rules
+from mimamba.service.rules.recorded_values import load_topics, recorded_values
+from mimamba.service.rules.rule_file import Watched, read_rules
 from mimamba.service.rules.rules_runner import RulesRunner
 from tests.service.live import PATIENCE, Live, live, talk
 from tests.service.scripted import staged
@@ -76,6 +78,12 @@ async def hear_marker(service: Live) -> None:
         )
 
 
+def holds_a_second(path: Path) -> bool:
+    """Whether a recording in progress has band power of more than a second."""
+    found = recorded_values(Watched("band", "alpha"), load_topics(path))
+    return found is not None and bool(np.ptp(found[0]) > 1)
+
+
 def test_a_rule_acts_live_and_in_a_dry_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -102,6 +110,8 @@ def test_a_rule_acts_live_and_in_a_dry_run(
                 service.until(lambda: len(posted) > 0)
                 datagram = osc.recv(1000)
                 service.until(lambda: "dead end" in failures(caplog))
+                # It acts in the recording, too, however late that began.
+                service.until(lambda: holds_a_second(tmp_path / "one.xdf"))
                 service.http.post("/v1/recordings/one/stop").raise_for_status()
                 asyncio.run(hear_marker(service))
         finally:

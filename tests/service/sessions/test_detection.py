@@ -36,7 +36,7 @@ def test_blinks_are_recorded_and_not_doubled_in_a_replay(tmp_path: Path) -> None
         assert not session.unattended  # else its markers would wait for the next hop but one
         new = {"session": "simulate-1", "name": "kept"}
         assert service.http.post("/v1/recordings", json=new).status_code == 201
-        wait(service, "simulate-1", 3)
+        wait(service, "simulate-1", len(markers(service, "simulate-1")) + 3)
         assert service.http.post("/v1/recordings/kept/stop").status_code == 200
         every = read_recording(str(tmp_path / "kept.xdf")).markers
         recorded = [each for each in every if each.source != "simulator"]  # which marks its start

@@ -135,7 +135,7 @@ def test_a_study_goes_from_step_to_step(service: Live) -> None:
 def test_a_study_is_stopped(service: Live) -> None:
     begin(service, "long")
     service.until(lambda: progress(service)["step"] == 1)
-    assert 590 < progress(service)["left"] <= 600
+    assert 500 < progress(service)["left"] <= 600
     stopped = service.http.delete(STUDY).json()["progress"]
     assert (stopped["phase"], stopped["reason"]) == ("stopped", "stopped on request")
     assert service.http.delete(STUDY).json()["progress"] == stopped

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.service.live import Live, bearer, live
 
-SHORT = {"person": "P01", "contrast": "calm-strained", "pairs": 4, "seconds": 6, "rest": 10}
+SHORT = {"person": "P01", "contrast": "calm-strained", "pairs": 4, "seconds": 6, "rest": 600}
 PATH = "/v1/sessions/simulate-1/calibration"
 
 
