@@ -101,7 +101,7 @@ def test_the_rows_of_the_synthetic_board_come_with_the_numbering_of_its_eeg() ->
     board.prepare_session()
     try:
         board.start_stream()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while board.get_board_data_count() < 130 and time.monotonic() < until:
             time.sleep(0.02)
         rows = board.get_board_data()

@@ -337,7 +337,7 @@ def test_it_waits_at_its_end_where_it_is_held(file: Path) -> None:
     heard: SimpleQueue[Playback] = SimpleQueue()
 
     def at_end() -> None:
-        while (playback := heard.get(timeout=20)).position < playback.length:
+        while (playback := heard.get(timeout=60)).position < playback.length:
             pass
         assert playback.paused
         assert playback == control.playback()

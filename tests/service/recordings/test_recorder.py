@@ -504,7 +504,6 @@ print(tape.endings)
 """
 
 
-@pytest.mark.timeout(240)  # torch alone took a minute to be imported on a busy machine
 def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
     """What the operating system refuses in the midst of a chunk is taken back."""
     path = tmp_path / "a.xdf"

@@ -19,7 +19,7 @@ from tests.service.cli.test_main import invoke
 from tests.service.live import live, talk
 from tests.service.muse_recordings import write_muse
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]  # torch may be long in coming
+pytestmark = pytest.mark.anyio
 
 
 def scored(path: Path, *arguments: str) -> list[dict[str, Any]]:
