@@ -5,21 +5,21 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
-pytest.importorskip("mcp", reason="the extra mcp is not installed")
-
-from mimamba.service.agent.http_server import PATH, TOKEN, make_http_app, parse_http_address
-from mimamba.service.agent.tools import make_server
 from mimamba.service.cli.main import app
 from mimamba.service.client.rest_client import RestClient
 from mimamba.service.server.acceptor import ConnectionLimits
 from mimamba.service.server.limited_server import LimitedServer, listen, make_config
 from tests.service.live import PATIENCE, bearer
+
+# mcp is imported by the tests alone: it takes a second, and each process collects all.
+pytestmark = pytest.mark.skipif(find_spec("mcp") is None, reason="the extra mcp is not installed")
 
 SHOWN = "a-token-that-agents-show"
 ASK = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -27,6 +27,9 @@ ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
 def test_silent_connections_make_room_for_agents() -> None:
+    from mimamba.service.agent.http_server import PATH, make_http_app
+    from mimamba.service.agent.tools import make_server
+
     tools = make_http_app(make_server(RestClient("http://127.0.0.1:1"), False), SHOWN)
     config = make_config(tools, None, None, websockets=False)
     server = LimitedServer(config, ConnectionLimits(4, 4))
@@ -51,6 +54,8 @@ def test_silent_connections_make_room_for_agents() -> None:
 
 
 def test_a_bad_certificate_is_one_line(tmp_path: Path) -> None:
+    from mimamba.service.agent.http_server import TOKEN
+
     certificate = tmp_path / "service.pem"
     options = ["mcp", "--http", ":0", "--ssl-certfile", str(certificate)]
     ended = CliRunner().invoke(app, options, env={TOKEN: SHOWN})
@@ -59,6 +64,8 @@ def test_a_bad_certificate_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_public_address_is_the_one_that_is_shown() -> None:
+    from mimamba.service.agent.http_server import parse_http_address
+
     address = parse_http_address(":0", None, None, False, "https://lab.example/agents/")
     assert address.url(8766) == "https://lab.example/agents/mcp"
     assert parse_http_address(":0", None, None, False).url(8766) == "http://127.0.0.1:8766/mcp"
