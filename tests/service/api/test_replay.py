@@ -57,6 +57,15 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def paused(marked: Path) -> Iterator[Live]:
+    """A service that plays a recording, and has paused."""
+    with live(f"replay://{marked}?speed=1", model="none") as service:
+        service.opened("replay-1")
+        assert change(service, paused=True)["paused"]
+        yield service
+
+
 def read(service: Live) -> dict[str, Any]:
     answer = service.http.get("/v1/sessions/replay-1/replay")
     assert answer.status_code == 200, answer.text
@@ -175,18 +184,16 @@ def test_what_was_changed_is_what_is_read(marked: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(
-    marked: Path, changes: dict[str, object], detail: str
+    paused: Live, changes: dict[str, object], detail: str
 ) -> None:
-    with live(f"replay://{marked}?speed=1", model="none") as service:
-        service.opened("replay-1")
-        before = change(service, paused=True)
-        answer = service.http.post(
-            "/v1/sessions/replay-1/replay", json={"paused": False, "loop": True, **changes}
-        )
-        assert answer.status_code == 422
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert detail in answer.json()["detail"]
-        assert read(service) == before
+    before = read(paused)
+    answer = paused.http.post(
+        "/v1/sessions/replay-1/replay", json={"paused": False, "loop": True, **changes}
+    )
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert detail in answer.json()["detail"]
+    assert read(paused) == before
 
 
 def test_a_live_source_cannot_be_played(muse: Path) -> None:
