@@ -17,7 +17,7 @@ from mimamba.service.sessions.registry import choose_model
 from tests.page.axe import violations
 from tests.page.pictures import shots
 from tests.service.bus.nats_server import running
-from tests.service.live import bearer, live
+from tests.service.live import PATIENCE, bearer, live
 
 CONTROL, VIEW = "c" * 32, "v" * 32
 
@@ -40,7 +40,7 @@ def worker(url: str) -> Iterator[None]:
     thread = threading.Thread(target=asyncio.run, args=(work(),))
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(PATIENCE)
         yield
     finally:
         stop.set()
@@ -56,7 +56,7 @@ def test_workers_are_shown_by_a_gateway(page: Page, tmp_path: Path) -> None:
         service.until(lambda: bool(service.http.get("/v1/workers").json()))
         new = {"source": "simulate://", "id": "a-session-with-a-long-name", "person": "P01"}
         assert service.http.post("/v1/sessions", json=new).status_code == 201
-        viewing = httpx.get(f"{service.url}/v1/workers", headers=bearer(VIEW))
+        viewing = httpx.get(f"{service.url}/v1/workers", headers=bearer(VIEW), timeout=PATIENCE)
         assert (viewing.status_code, viewing.json()["title"]) == (
             403,
             "The token does not allow this",

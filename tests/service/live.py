@@ -219,5 +219,6 @@ async def talk(
         compression=None,
         additional_headers=headers,
         max_queue=1 if narrow else 16,
+        open_timeout=PATIENCE,
     ) as connection:
         yield Talk(connection, binary)

@@ -65,7 +65,7 @@ class RealTimeSender:
 
     @property
     def url(self) -> str:
-        return f"lsl://?source_id={self.source_id}&timeout=20"
+        return f"lsl://?source_id={self.source_id}&timeout=60"
 
     def stop(self) -> None:
         """Stop it, as if its network stalled: its connection stays."""

@@ -23,7 +23,7 @@ LONG = 60.0
 
 
 def url(port: int, rest: str = "", host: str = "127.0.0.1") -> str:
-    return f"osc://{host}:{port}?timeout=10{rest}"
+    return f"osc://{host}:{port}?timeout=60{rest}"
 
 
 def send_all(port: int, *datagrams: bytes) -> None:

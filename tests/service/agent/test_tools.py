@@ -18,7 +18,7 @@ from mimamba.service.cli.main import app
 from mimamba.service.client.credentials import Credentials
 from mimamba.service.client.rest_client import RestClient
 from tests.service.auth.test_tokens import CONTROL, VIEW
-from tests.service.live import Live, bearer, live
+from tests.service.live import PATIENCE, Live, bearer, live
 
 # It is imported by the tests alone: it takes a second, and each of pytest's processes collects all.
 pytestmark = [
@@ -181,14 +181,15 @@ def test_over_http_strangers_get_nothing(over_http: str) -> None:
 
     def status(**headers: str) -> int:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(over_http, json=ask, headers=accepted | named).status_code
+        headers = accepted | named
+        return httpx.post(over_http, json=ask, headers=headers, timeout=PATIENCE).status_code
 
     right = bearer(SHOWN)["Authorization"]
     assert status(Authorization=right, Host="evil.example") == 403
     assert status(Authorization=right, Origin="http://evil.example") == 403
     assert status(Authorization=right, Sec_Fetch_Site="cross-site") == 403
     assert status() == status(Authorization=bearer(VIEW)["Authorization"]) == 401
-    missing = httpx.post(over_http, json=ask)
+    missing = httpx.post(over_http, json=ask, timeout=PATIENCE)
     assert missing.headers["www-authenticate"] == 'Bearer realm="mimamba"'
     assert "MIMAMBA_MCP_TOKEN" in missing.json()["detail"]
 

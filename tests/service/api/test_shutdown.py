@@ -109,7 +109,7 @@ SLOW_BODY = b"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9
 
 def asked_on(url: str, collected: list[httpx.Response]) -> None:
     """Ask for each session, again and again, until nobody answers any more."""
-    with suppress(httpx.TransportError), httpx.Client(base_url=url) as http:
+    with suppress(httpx.TransportError), httpx.Client(base_url=url, timeout=LONGEST) as http:
         paths = (f"/v1/sessions/simulate-{n % SESSIONS + 1}" for n in itertools.count())
         collected.extend(map(http.get, paths))  # which keeps what came before the error
 

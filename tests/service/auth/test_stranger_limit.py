@@ -159,7 +159,8 @@ def test_a_proxy_s_clients_are_limited_one_by_one() -> None:
     ):
         service.until(lambda: limited(service) >= 8)
         other = {"X-Forwarded-For": "203.0.113.2"}
-        assert httpx.get(f"{service.url}/v1/sessions", headers=other).status_code == 401
+        answer = httpx.get(f"{service.url}/v1/sessions", headers=other, timeout=PATIENCE)
+        assert answer.status_code == 401
 
 
 async def test_a_token_that_follows_an_upgrade_is_heard_during_a_flood_of_requests() -> None:

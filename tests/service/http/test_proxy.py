@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +14,12 @@ from mimamba.service.protocol.messages import Heartbeat, Hello
 from mimamba.service.settings.load import CannotServe, make_settings
 from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.cli.test_main import invoke
-from tests.service.live import Live, bearer, live, talk
+from tests.service.live import PATIENCE, Live, bearer, live, talk
+
+
+def ask(method: str, url: httpx.URL | str, **more: Any) -> httpx.Response:
+    """Send a request as a stranger does: without a token, and on a connection of its own."""
+    return httpx.request(method, url, timeout=PATIENCE, **more)
 
 
 def attempt(service: Live, forwarded: str | None) -> int:
@@ -21,7 +27,7 @@ def attempt(service: Live, forwarded: str | None) -> int:
     headers = bearer("wrong-token-wrong-token")
     if forwarded is not None:
         headers["X-Forwarded-For"] = forwarded
-    return httpx.get(f"{service.url}/v1/sessions", headers=headers).status_code
+    return ask("GET", f"{service.url}/v1/sessions", headers=headers).status_code
 
 
 def test_a_client_cannot_give_another_address_for_each_wrong_token() -> None:
@@ -44,7 +50,7 @@ def test_a_trusted_proxy_names_the_client_it_sends_for() -> None:
 def test_the_scheme_is_believed_of_a_trusted_proxy_only(trusted: list[str], secure: bool) -> None:
     with live(source=[], token=CONTROL, trusted_proxy=trusted) as service:
         headers = {"X-Forwarded-Proto": "https"}
-        answer = httpx.post(f"{service.url}/v1/login", json={"token": CONTROL}, headers=headers)
+        answer = ask("POST", f"{service.url}/v1/login", json={"token": CONTROL}, headers=headers)
         assert ("Secure" in answer.headers["set-cookie"]) == secure
 
 
@@ -112,15 +118,15 @@ def test_links_have_the_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("prefix", ["", "/lab/eeg"])
 async def test_a_prefix_works_whether_the_proxy_removes_it_or_not(prefix: str) -> None:
     with live(source=[], token=CONTROL, view_token=VIEW, root_path="/lab/eeg/") as service:
-        page = httpx.get(f"{service.url}{prefix}/")
+        page = ask("GET", f"{service.url}{prefix}/")
         assert page.status_code == 200
         for address in re.findall(r'(?:href|src)="([^"]+)"', page.text):
-            part = httpx.get(httpx.URL(f"{service.url}{prefix}/").join(address))
+            part = ask("GET", httpx.URL(f"{service.url}{prefix}/").join(address))
             assert part.status_code == 200, address
-        assert httpx.get(f"{service.url}{prefix}/v1/sessions").status_code == 401
-        assert httpx.get(f"{service.url}{prefix}/healthz").status_code == 200
+        assert ask("GET", f"{service.url}{prefix}/v1/sessions").status_code == 401
+        assert ask("GET", f"{service.url}{prefix}/healthz").status_code == 200
         assert service.http.get(f"{prefix}/v1/sessions").json() == []
-        answer = httpx.post(f"{service.url}{prefix}/v1/login", json={"token": VIEW})
+        answer = ask("POST", f"{service.url}{prefix}/v1/login", json={"token": VIEW})
         assert "Path=/lab/eeg;" in answer.headers["set-cookie"]
         async with talk(f"{service.url}{prefix}", headers=bearer(VIEW)) as client:
             assert (await client.find(Hello)).scope == "view"
@@ -131,6 +137,6 @@ async def test_a_prefix_works_whether_the_proxy_removes_it_or_not(prefix: str) -
 
 def test_a_prefix_without_its_slash_leads_to_the_page() -> None:
     with live(source=[], root_path="/eeg") as service:
-        answer = httpx.get(f"{service.url}/eeg")
+        answer = ask("GET", f"{service.url}/eeg")
         assert (answer.status_code, answer.headers["location"]) == (307, "/eeg/")
-        assert httpx.get(f"{service.url}/eegs").status_code == 404
+        assert ask("GET", f"{service.url}/eegs").status_code == 404

@@ -140,7 +140,7 @@ def test_a_connection_without_requests_makes_room_for_one_with(
         ExitStack() as all_,
     ):
         plugs = [all_.enter_context(plugged(service)) for _ in range(60)]
-        assert httpx.get(f"{service.url}/healthz").status_code == 200
+        assert httpx.get(f"{service.url}/healthz", timeout=PATIENCE).status_code == 200
         assert is_closed(plugs[0])
         assert numbers(service)["mimamba_errors_total", "evicted_connection"] >= 40
         service.until(lambda: bool(lines(caplog)))
