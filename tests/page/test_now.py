@@ -76,8 +76,12 @@ def test_a_weak_link_is_named_where_predictions_start_again(page: Page) -> None:
 
 
 def test_what_else_a_headset_measures_is_shown(page: Page) -> None:
-    with live("simulate://?sensors=1", model="none") as service:
+    with live(model="none") as service:
         page.goto(service.url)
+        expect(page.get_by_test_id("connection")).to_contain_text(words("connected"))
+        # A page that comes later might miss the first seconds.
+        opened = {"source": "simulate://?sensors=1", "model": "none"}
+        service.http.post("/v1/sessions", json=opened).raise_for_status()
         expect(page.get_by_test_id("heart")).to_contain_text("too little signal")
         expect(page.get_by_test_id("battery")).to_have_text("85 %")
         expect(page.get_by_test_id("heart")).to_have_text(
