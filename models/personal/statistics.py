@@ -13,7 +13,7 @@ Letters: B blocks, H hops of a block, F features, R relabellings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, prod
@@ -151,8 +151,8 @@ def relabellings(
     members = [np.flatnonzero(attempts == attempt) for attempt in np.unique(attempts)]
     sizes = [(len(mine), int(kinds[mine].sum())) for mine in members]
     if prod(comb(n, k) for n, k in sizes) <= ALL_BELOW:
-        others = [each for each in _all_assignments(members, sizes) if (each != kinds).any()]
-        return np.array([kinds, *others], np.int64)
+        assigned = _all_assignments(members, sizes)
+        return np.vstack([kinds, assigned[(assigned != kinds).any(axis=1)]])
     rng = np.random.default_rng(seed)
     labels = np.tile(kinds, (RELABELLINGS + 1, 1))
     for row in labels[1:]:
@@ -163,21 +163,16 @@ def relabellings(
 
 def _all_assignments(
     members: Sequence[NDArray[np.int64]], sizes: Sequence[tuple[int, int]]
-) -> Iterator[NDArray[np.int64]]:
-    """Yield every assignment of kinds that keeps each attempt's numbers."""
-    if not members:
-        yield np.zeros(0, np.int64)
-        return
+) -> NDArray[np.int64]:
+    """Return every assignment of kinds that keeps each attempt's numbers, (R, B)."""
     n_blocks = sum(n for n, _ in sizes)
-    *before, mine = members
-    for rest in _all_assignments(before, sizes[:-1]):
-        for ones in combinations(mine.tolist(), sizes[-1][1]):
-            labels = np.zeros(n_blocks, np.int64)
-            if before:
-                places = np.concatenate(before)
-                labels[places] = rest[np.argsort(np.argsort(places))]
-            labels[list(ones)] = 1
-            yield labels
+    assigned = np.zeros((1, n_blocks), np.int64)
+    for mine, (n, k) in zip(members, sizes, strict=True):
+        ones = np.array([*combinations(mine.tolist(), k)], np.int64).reshape(comb(n, k), k)
+        own = np.zeros((len(ones), n_blocks), np.int64)
+        np.put_along_axis(own, ones, 1, axis=1)
+        assigned = (assigned[:, np.newaxis] + own).reshape(-1, n_blocks)
+    return assigned
 
 
 def held_out_shares(
