@@ -19,8 +19,6 @@ from tests.service.auth.test_tokens import BEYOND
 from tests.service.live import Live, bearer, live
 from tests.service.muse_recordings import write_muse
 
-LINK = "[data-testid=link-state]"
-
 
 def words(text: str) -> re.Pattern[str]:
     """Match the text in any case."""
@@ -89,20 +87,6 @@ def test_what_else_a_headset_measures_is_shown(page: Page) -> None:
         )
         expect(page.get_by_test_id("motion")).to_have_text("The head moved.")
         assert violations(page) == []
-
-
-def test_a_lost_connection_is_shown_and_restored(page: Page) -> None:
-    with live("simulate://?dead=4", model="none") as service:
-        page.goto(service.url)
-        link = page.get_by_test_id("link-state")
-        expect(link).to_contain_text(words("connected"))
-        # It shows for half a second, again and again.
-        page.wait_for_function(
-            "id => /lost/i.test(document.querySelector(id).textContent)", arg=LINK, polling=50
-        )
-        shots(page, "link-lost")
-        expect(link).to_contain_text(words("connected"))
-        expect(page.get_by_test_id("gaps")).to_contain_text(re.compile("[1-9]"))
 
 
 def test_the_page_outlives_the_service(page: Page, port: int) -> None:
@@ -197,6 +181,10 @@ def test_nothing_is_shown_without_a_login(page: Page, browser: Browser, port: in
         log_in(tokens["view_token"])
         expect(index).not_to_have_text("none")
         expect(login).to_have_count(0)
+        expect(page.get_by_test_id("session-controls")).to_have_count(0)
+        page.get_by_test_id("to-start").click()  # it starts no session
+        expect(page.get_by_test_id("view-only")).to_be_visible()
+        page.get_by_role("navigation", name="Sessions").get_by_role("link").click()
         page.reload()  # the cookie is enough
         expect(index).not_to_have_text("none")
         page.get_by_test_id("log-out").click()

@@ -9,11 +9,13 @@ from playwright.sync_api import Page, expect
 
 from tests.page.conftest import move
 from tests.page.pictures import shots
+from tests.page.test_now import words
 from tests.page.test_people import look
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse
 
 NOTHING = "\N{EN DASH}"
+LINK = "[data-testid=link-state]"
 DRAWN = """async () => {
   await new Promise(done => setTimeout(done, 100));
   for (let n = 0; n < 2; n++) await new Promise(done => requestAnimationFrame(done));
@@ -124,13 +126,22 @@ def test_the_details_of_an_electrode_can_be_read_by_keyboard(page: Page, tmp_pat
         service.until(is_shown)
 
 
-def test_the_signal_of_a_silent_source_is_marked_as_old(page: Page) -> None:
+def test_a_silent_source_is_lost_its_signal_is_old_and_it_comes_back(page: Page) -> None:
     with live("simulate://?dead=4", model="none") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
+        link = page.get_by_test_id("link-state")
+        expect(link).to_contain_text(words("connected"))
         expect(page.get_by_test_id("stale")).to_have_count(0)
         expect(page.get_by_test_id("stale")).to_contain_text("The newest sample is")
         expect(page.get_by_text("The signal is old.")).to_be_visible()
         expect(page.get_by_test_id("rate")).to_have_text(f"{NOTHING} of 256 Hz")
         expect(page.get_by_test_id("electrode-TP9")).to_have_attribute("data-state", "none")
+        # It shows for half a second, again and again.
+        page.wait_for_function(
+            "id => /lost/i.test(document.querySelector(id).textContent)", arg=LINK, polling=50
+        )
+        shots(page, "link-lost")
+        expect(link).to_contain_text(words("connected"))
+        expect(page.get_by_test_id("gaps")).to_contain_text(re.compile("[1-9]"))
         expect(page.get_by_test_id("stale")).to_have_count(0)

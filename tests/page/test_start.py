@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -249,18 +248,3 @@ def test_a_poor_electrode_is_named_instead_of_a_prediction(page: Page) -> None:
         expect(page.get_by_test_id("plane-why")).to_have_text("Poor signal")
         expect(page.get_by_test_id("plane-point")).to_have_count(0)
         shots(page, "poor")
-
-
-def test_a_view_token_starts_no_session(page: Page) -> None:
-    tokens: dict[str, Any] = {
-        "token": "a-token-that-controls",
-        "view_token": "a-token-that-only-views",
-    }
-    with live("simulate://", model="none", **tokens) as service:
-        page.goto(service.url)
-        page.get_by_test_id("token").fill(tokens["view_token"])
-        page.get_by_test_id("log-in").click()
-        expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
-        expect(page.get_by_test_id("session-controls")).to_have_count(0)
-        page.get_by_test_id("to-start").click()
-        expect(page.get_by_test_id("view-only")).to_be_visible()
