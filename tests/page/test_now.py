@@ -56,19 +56,17 @@ def test_traces_move_and_predictions_change(page: Page) -> None:
         expect(page.get_by_test_id("record-start")).to_be_in_viewport()
 
 
-def test_an_abstention_shows_no_probability(page: Page, tmp_path: Path) -> None:
-    path = write_muse(tmp_path / "muse.csv", seconds=2.2)
-    # Slow, so that it is still warming up when the page has been loaded.
-    with live(f"replay://{path}?speed={MIN_SPEED}") as service:
-        page.goto(service.url)
-        expect(page.get_by_test_id("status")).to_contain_text(words("warming up"))
-        expect(page.get_by_test_id("probability-valence-high")).not_to_contain_text("%")
-
-
-def test_a_weak_link_is_named_where_predictions_start_again(page: Page) -> None:
-    with live("simulate://?loss=3,0.3") as service:
-        page.goto(service.url)
+def test_an_abstention_shows_no_probability_and_a_weak_link_is_named(
+    page: Page, tmp_path: Path
+) -> None:
+    path = write_muse(tmp_path / "muse.csv", seconds=2.2)  # too little to be warm
+    with live(f"replay://{path}?speed={MIN_SPEED}&loop=1", "simulate://?loss=3,0.3") as service:
+        service.opened("replay-1", "simulate-2")
+        page.goto(f"{service.url}#replay-1")
         status = page.get_by_test_id("status")
+        expect(status).to_contain_text(words("warming up"))
+        expect(page.get_by_test_id("probability-valence-high")).not_to_contain_text("%")
+        page.get_by_test_id("session-simulate-2").click()
         expect(status).to_contain_text(re.compile(r"Started again \d\.\d s ago: 0\.3 s lost"))
         expect(status).to_contain_text("times in the last minute")
 
