@@ -127,7 +127,6 @@ def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path) -
         width, height = SIZES["desktop" if len(looked) % 2 else "phone"]
         page.set_viewport_size({"width": width, "height": height})
 
-    move(page)
     with live(WEARER, data_dir=tmp_path) as service:
         to_calibration(page, service)
         choose(page)
@@ -135,6 +134,8 @@ def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path) -
         page.get_by_test_id("to-electrodes").click()
         at_both_sizes(page, "calibrate-electrodes")  # which leaves the size of a phone
         begin(page)
+        expect(page.get_by_test_id("stage")).to_have_attribute("data-phase", "block")
+        move(page)
         follow(page, service, blocks=1, look=look)
         page.emulate_media(reduced_motion="reduce")
         page.reload()
