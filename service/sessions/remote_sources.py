@@ -161,6 +161,10 @@ class RemoteInbox:
         for source in self._by_session.values():
             source.inbox.touch()
 
+    def reset(self) -> None:
+        """Take no more samples before the next push, which says where they are to go on."""
+        self._by_session.clear()
+
     def acks(self) -> list[Ack]:
         """Return the acknowledgements to send; each one is for all samples before it."""
         if not self._due:  # the usual case: this is asked after each frame of any subscriber

@@ -142,6 +142,8 @@ class Connection:
             payload = frame.get("bytes") if self._binary else frame.get("text")
             message = decode_frame(payload, self._binary)
             self._inbox.touch()
+            if isinstance(message, Error):  # it may have held samples, which are no gap
+                self._inbox.reset()
             request = message if isinstance(message, Error) else await self._take(message)
             if request is not None:
                 await self._requests.put(request)

@@ -436,6 +436,23 @@ async def test_a_conversation_by_hand(binary: bool) -> None:
         assert service.sessions()["far"]["state"] == "open"
 
 
+async def test_samples_after_a_damaged_message_wait_for_another_push(service: Live) -> None:
+    """Else those that it held would be a gap."""
+    async with talk(service.url) as far:
+        await far.say(Push(STREAM + "damaged", INFO, "damaged"))
+        await far.find(Pushing)
+        await far.say(samples("damaged", 0, 0))
+        assert (await far.find(Ack)).seq == 0
+        await far.socket.send(b"\xc1")  # was the next one
+        await far.say(samples("damaged", 2, 24))
+        assert [(await far.find(Error)).code for _ in range(2)] == ["bad_message", "no_push"]
+        await far.say(Push(STREAM + "damaged", INFO, "damaged"))
+        assert (await far.find(Pushing)).next == 1
+        for seq in (1, 2):
+            await far.say(samples("damaged", seq, 12 * seq))
+        await far.find(Ack, lambda each: each.seq == 2)
+
+
 async def test_a_push_whose_answer_is_lost_is_found_again() -> None:
     with live() as service:  # its model takes a while to load
         async with talk(service.url) as far:
