@@ -16,7 +16,6 @@ import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from scipy.special import softmax
 from torch import Tensor
 
 from mimamba.drivers.errors import Mismatch
@@ -134,12 +133,16 @@ class Checkpoint(CheckpointHeader):
         """Return calibrated probabilities for each row of logits (B, n_outputs)."""
         # In NumPy, since each PyTorch operation releases the interpreter's lock, which a busy
         # service's engine must then acquire again.
-        ends = np.cumsum([len(labels) for labels in self.outputs.values()])
-        heads = np.split(logits.numpy(force=True).astype(np.float64), ends[:-1], axis=-1)
-        rows: list[Outputs] = [{} for _ in range(len(logits))]
-        for (output, labels), head in zip(self.outputs.items(), heads, strict=True):
-            shares = softmax(head / self.temperature[output], axis=-1).tolist()
-            for row, share in zip(rows, shares, strict=True):
+        values, start = logits.numpy(force=True).astype(np.float64), 0
+        rows: list[Outputs] = [{} for _ in range(len(values))]
+        for output, labels in self.outputs.items():
+            shares = values[:, start : start + len(labels)]
+            start += len(labels)
+            shares /= self.temperature[output]  # SciPy's softmax takes three times as long
+            shares -= shares.max(axis=-1, keepdims=True)
+            np.exp(shares, out=shares)
+            shares /= shares.sum(axis=-1, keepdims=True)
+            for row, share in zip(rows, shares.tolist(), strict=True):
                 row[output] = dict(zip(labels, share, strict=True))
         return rows
 

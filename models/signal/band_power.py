@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.measures import BANDS, BandPower
 from mimamba.models.signal.sliding_window import Window
-from mimamba.models.signal.window_spectra import WindowSpectra, WindowTransform, shared_transform
+from mimamba.models.signal.window_spectra import WindowTransform, shared_transform
 
 
 class BandMeter:
@@ -41,7 +41,8 @@ class BandMeter:
         """Measure the band power of one window of 2 s."""
         if window.samples is None:
             return self.unknown(window)
-        return measure_bands([(self, window)], self.transform(np.array([window.samples])))[0]
+        _, power = self.transform.sum_power([window.samples], self.weights, self.weights)
+        return measure_bands([(self, window)], power)[0]
 
     def unknown(self, window: Window) -> BandPower:
         """Return the measure of a window in which no channel has a value."""
@@ -49,13 +50,12 @@ class BandMeter:
 
 
 def measure_bands(
-    windows: Sequence[tuple[BandMeter, Window]], spectra: WindowSpectra
+    windows: Sequence[tuple[BandMeter, Window]], power: NDArray[np.float64]
 ) -> list[BandPower]:
-    """Measure windows of sources that are alike, whose spectra are known.
+    """Measure windows of sources that are alike, whose power in bands is known.
 
-    The result does not depend on the other windows.
+    ``power`` is (n_windows, n_channels, n_bands), without the linear trend.
     """
-    power = spectra.sum_detrended(windows[0][0].weights)
     power[~np.array([window.usable for _, window in windows])] = np.nan
     return [
         # Not a view that keeps the power of others in memory.

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.signal.band_power import BandMeter, measure_bands
 from mimamba.models.signal.channel_quality import QualityMeter, QuartersState, measure_quality
@@ -103,8 +101,11 @@ def _measure_alike(
     windows: Sequence[tuple[ChannelMeters, Window]], fresh: int
 ) -> tuple[list[Quality], list[BandPower]]:
     """Measure windows of one kind and number of quarters to examine."""
-    samples = np.array([window.samples for _, window in windows])
-    spectra = windows[0][0].bands.transform(samples)
+    meters = windows[0][0]
+    samples = [window.samples for _, window in windows if window.samples is not None]
+    centred, detrended = meters.bands.transform.sum_power(
+        samples, meters.quality.weights, meters.bands.weights
+    )
     quality = [(meters.quality, window) for meters, window in windows]
     bands = [(meters.bands, window) for meters, window in windows]
-    return measure_quality(quality, samples, spectra, fresh), measure_bands(bands, spectra)
+    return measure_quality(quality, centred, fresh), measure_bands(bands, detrended)

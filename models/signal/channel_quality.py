@@ -18,7 +18,7 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.hop_quality import QualityLimits, detect_faults
 from mimamba.models.signal.measures import REASONS, ChannelQuality, Quality
 from mimamba.models.signal.sliding_window import QUARTERS, Window, quarter_length
-from mimamba.models.signal.window_spectra import WindowSpectra, WindowTransform, shared_transform
+from mimamba.models.signal.window_spectra import WindowTransform, shared_transform
 
 REASON_BELOW = 0.7
 """Score below which a reason is reported."""
@@ -157,8 +157,9 @@ class QualityMeter:
         fresh = self.begin(window)
         if not fresh:
             return None
-        samples = np.array([window.samples])
-        return measure_quality([(self, window)], samples, self.transform(samples), fresh)[0]
+        assert window.samples is not None
+        power, _ = self.transform.sum_power([window.samples], self.weights, self.weights)
+        return measure_quality([(self, window)], power, fresh)[0]
 
     def begin(self, window: Window) -> int:
         """Take note of a window; return how many of its newest quarters are to be examined.
@@ -177,8 +178,7 @@ class QualityMeter:
 
 def measure_quality(
     windows: Sequence[tuple[QualityMeter, Window]],
-    samples: NDArray[np.float64],
-    spectra: WindowSpectra,
+    power: NDArray[np.float64],
     fresh: int,
 ) -> list[Quality]:
     """Measure windows of sources that are alike; the result does not depend on the others.
@@ -187,25 +187,25 @@ def measure_quality(
     ----------
     windows
         One window of each source, which ``begin`` has taken note of.
-    samples
-        (n_windows, n_channels, n_times) µV of all of them.
-    spectra
-        Their spectra.
+    power
+        (n_windows, n_channels, n_bands) their power for the meters' weights, without the mean.
     fresh
         Newest quarters to be examined, of each window.
     """
     meters = [meter for meter, _ in windows]
     limits = meters[0].limits
-    quarters = samples.reshape(*samples.shape[:2], QUARTERS, -1)[:, :, -fresh:]
+    samples = [window.samples for _, window in windows if window.samples is not None]
+    step = samples[0].shape[1] // QUARTERS
+    newest = np.array([each[:, -fresh * step :] for each in samples])
+    quarters = newest.reshape(*newest.shape[:2], fresh, step)
     faulty, medians = _examine(meters, quarters)
     # One faulty quarter halves the score, two make it 0.
     railed, flat, noisy = np.maximum(1.0 - np.moveaxis(faulty.sum(axis=1), 1, 0) / 2, 0.0)
     if limits.railed is None:
-        railed = np.minimum(railed, _unclipped(samples))
+        railed = np.minimum(railed, _unclipped(np.array(samples)))
     medians = np.sort(medians, axis=1)
     # Drop the two lowest and two highest: a blink can reach into two quarters.
     drift = medians[:, -3] - medians[:, 2]
-    power = spectra.sum_centred(meters[0].weights)
     slow, fast, *hum = np.moveaxis(np.sqrt(np.maximum(power, 0.0)), -1, 0)
     amplitudes = np.stack([slow, fast, np.maximum.reduce(hum), fast, drift])
     scores = _score(amplitudes.reshape(len(SCALES), -1)).reshape(amplitudes.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -10,34 +10,9 @@ from numpy.typing import NDArray
 
 from mimamba.models.signal.sliding_window import QUARTERS, quarter_length
 
-
-@dataclass(frozen=True, eq=False)
-class WindowSpectra:
-    """Spectra of some windows, with a periodic Hann window.
-
-    Parameters
-    ----------
-    centred
-        (n_windows, n_channels, n_freqs) complex transform of the windows without their mean, µV.
-    slope
-        (n_windows, n_channels) slope of the linear trend, µV for half of a window.
-    trend
-        (n_freqs,) complex transform of a trend with a slope of 1 µV.
-    """
-
-    centred: NDArray[np.complex128]
-    slope: NDArray[np.float64]
-    trend: NDArray[np.complex128]
-
-    def sum_centred(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum the power in bands, as ``spread_weights`` gives them."""
-        return _sum_power(self.centred[..., : len(weights) // 2], weights)
-
-    def sum_detrended(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum the power in bands; the windows are without their linear trend here."""
-        n_freqs = len(weights) // 2
-        trend = self.slope[..., np.newaxis] * self.trend[:n_freqs]
-        return _sum_power(self.centred[..., :n_freqs] - trend, weights)
+PART_BYTES = 120_000
+"""Bytes of windows that are transformed at once: the C library gets each larger block from the
+system, page by page, and the next ones would leave the cache."""
 
 
 class WindowTransform:
@@ -56,15 +31,51 @@ class WindowTransform:
         """Frequencies, (n_freqs,) Hz."""
         return np.asarray(np.fft.rfftfreq(self.n_times, 1 / self.sfreq), np.float64)
 
-    def __call__(self, samples: NDArray[np.float64]) -> WindowSpectra:
-        """Transform windows (n_windows, n_channels, n_times), µV; each by itself, to the bit."""
-        centred = samples - samples.mean(axis=-1, keepdims=True)
-        slope = centred @ self._line / self._squared
-        centred *= self._taper
-        return WindowSpectra(np.fft.rfft(centred), slope, self._trend)
+    def sum_power(
+        self,
+        windows: Sequence[NDArray[np.float64]],
+        centred: NDArray[np.float64],
+        detrended: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sum the power in bands of windows; each window by itself, to the bit.
+
+        Parameters
+        ----------
+        windows
+            Each (n_channels, n_times), µV; at least one, and all of one shape.
+        centred, detrended
+            Weights of the bands, as ``spread_weights`` gives them: for windows without their mean,
+            and without their linear trend.
+
+        Returns
+        -------
+        The sums for both weights, each (n_windows, n_channels, n_bands).
+        """
+        part = max(1, PART_BYTES // windows[0].nbytes)
+        sums = [
+            self._sum_part(np.array(windows[start : start + part]), centred, detrended)
+            for start in range(0, len(windows), part)
+        ]
+        first, second = zip(*sums, strict=True)
+        return np.concatenate(first), np.concatenate(second)
+
+    def _sum_part(
+        self,
+        samples: NDArray[np.float64],
+        centred: NDArray[np.float64],
+        detrended: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        samples -= samples.mean(axis=-1, keepdims=True)
+        slope = samples @ self._line / self._squared
+        samples *= self._taper
+        spectrum = np.fft.rfft(samples)
+        power = _sum_power(spectrum[..., : len(centred) // 2], centred)
+        n_freqs = len(detrended) // 2
+        trend = slope[..., np.newaxis] * self._trend[:n_freqs]
+        return power, _sum_power(spectrum[..., :n_freqs] - trend, detrended)
 
     def spread_weights(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return weights (n_bands, n_freqs) of a power density for the sums of ``WindowSpectra``.
+        """Return weights (n_bands, n_freqs) of a power density for ``sum_power``.
 
         They are (2 n_used, n_bands), for the real and imaginary part of each frequency up to the
         highest one that is used.
