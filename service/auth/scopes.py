@@ -85,6 +85,7 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/sessions/{session}/feedback": "view",
     "POST /v1/sessions/{session}/feedback": "control",
     "DELETE /v1/sessions/{session}/feedback": "control",
+    "GET /v1/sham-recordings": "view",
     "GET /v1/people": "view",
     "GET /v1/people/{person}": "view",
     "GET /v1/people/{person}/export": "view",  # control with feedback for a study

@@ -9,6 +9,8 @@ FeedbackChoice: TypeAlias = Literal["real", "sham", "drawn"]
 """The wearer's own values, those of another recording, or one of the two by chance."""
 FeedbackValues: TypeAlias = Literal["real", "sham", "drawn", "balanced"]
 """The same, and for the protocols of studies: each of the two for half of the people."""
+QUANTITY: Final = "OUTPUT/LABEL, personal/STATE, band/BAND or band/BAND/ELECTRODE"
+"""Names of what feedback can follow."""
 MOST_RECORDINGS: Final = 10
 """Recordings that may be given for a sham: all are loaded before it begins."""
 PEOPLE_IN_BLOCK: Final = 4

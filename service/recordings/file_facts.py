@@ -1,14 +1,16 @@
-"""Facts about a recorded file without its samples in memory: its length, a log of feedback."""
+"""Facts about a recorded file without its samples in memory: length, streams, a log of feedback."""
 
 from __future__ import annotations
 
 import mmap
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Final
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from mimamba.drivers.formats.xdf.chunk_writer import STREAM_HEADER
 from mimamba.drivers.formats.xdf.intact_chunks import (
@@ -20,6 +22,7 @@ from mimamba.drivers.formats.xdf.intact_chunks import (
 from mimamba.drivers.formats.xdf.sample_index import (
     FEEDBACK_TOPIC,
     FIRST_INDEX_PATH,
+    LABEL_PATH,
     LINK_TOPIC,
     SIGNAL_TOPIC,
     TOPIC_PATH,
@@ -28,6 +31,8 @@ from mimamba.drivers.formats.xdf.sample_index import (
 
 MARK: Final = f"<topic>{FEEDBACK_TOPIC}</topic>".encode()
 """Part of the header of the log's stream, which may stand anywhere in the file."""
+HEADER: Final = re.compile(rb"<info>[^\0]*?</info>")
+"""The text of a stream's header, or of its footer."""
 
 
 @dataclass
@@ -52,6 +57,29 @@ def has_feedback_log(path: Path) -> bool:
         return False
     except OSError:
         return True
+
+
+def stream_labels(path: Path) -> Mapping[str, frozenset[str]]:
+    """Return the labels of the channels that mimamba has recorded in a file, by their topic.
+
+    A file that cannot be read has none. Headers may stand anywhere, as some streams begin late.
+    """
+    found = dict[str, frozenset[str]]()
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            texts = [match.group() for match in HEADER.finditer(data)]
+    except (OSError, ValueError):  # ValueError: an empty file
+        return found
+    for text in texts:
+        try:
+            header = fromstring(text.decode("utf-8", "replace"))
+        except ParseError:
+            continue
+        topic = header.findtext(TOPIC_PATH)
+        if topic:
+            labels = (each.text or "" for each in header.iterfind(LABEL_PATH))
+            found[topic] = found.get(topic, frozenset()).union(labels)
+    return found
 
 
 def signal_seconds(data: Bytes) -> float | None:

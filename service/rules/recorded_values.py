@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -68,9 +68,30 @@ def recorded_values(watched: Watched, streams: dict[str, list[XDFStream]]) -> Va
     """
     if watched.kind == "band":
         return _band_values(watched, streams)
-    personal = watched.kind == "personal"
-    label = watched.label if personal else f"{watched.name}/{watched.label}"
-    return _column(label, streams.get(PERSONAL_TOPIC if personal else PREDICTIONS_TOPIC, []))
+    topic, label = _place(watched)
+    return _column(label, streams.get(topic, []))
+
+
+def is_recorded(watched: Watched, labels: Mapping[str, Collection[str]]) -> bool:
+    """Return whether a recording with these labels, by topic, has values of a quantity.
+
+    ``recorded_values`` finds them, once they are loaded.
+    """
+    if watched.kind == "band":
+        bands = labels.get(BANDS_TOPIC, ())
+        every = {label.rpartition("/")[0] for label in bands if "/" in label}
+        return QUALITY_TOPIC in labels and (
+            watched.label in every if watched.label else bool(every)
+        )
+    topic, label = _place(watched)
+    return label in labels.get(topic, ())
+
+
+def _place(watched: Watched) -> tuple[str, str]:
+    """Return the topic and the label of a prediction."""
+    if watched.kind == "personal":
+        return PERSONAL_TOPIC, watched.label
+    return PREDICTIONS_TOPIC, f"{watched.name}/{watched.label}"
 
 
 def _column(label: str, streams: Sequence[XDFStream]) -> Values | None:

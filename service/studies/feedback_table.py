@@ -10,6 +10,7 @@ from mimamba.service.feedback.wanted_feedback import (
     MOST_IN_BLOCK,
     MOST_RECORDINGS,
     PEOPLE_IN_BLOCK,
+    QUANTITY,
     FeedbackValues,
     WantedFeedback,
 )
@@ -17,7 +18,6 @@ from mimamba.service.rules.rule_file import watched_quantity
 from mimamba.service.storage.checked_toml import TomlField, number_field, shown, table_mistakes
 
 VALUES: Final = get_args(FeedbackValues)
-QUANTITY: Final = "OUTPUT/LABEL, personal/STATE, band/BAND or band/BAND/ELECTRODE"
 BACK: Final = 0.05
 """Way back beyond the threshold before feedback ends, if the table says none."""
 

@@ -32,6 +32,7 @@ from mimamba.drivers.formats.recording import Recording, make_recording
 from mimamba.drivers.formats.xdf.intact_chunks import MAGIC, extract_complete_chunks
 from mimamba.drivers.formats.xdf.sample_index import (
     FIRST_INDEX_PATH,
+    LABEL_PATH,
     LINK_TOPIC,
     SIGNAL_TOPIC,
     TOPIC_PATH,
@@ -117,7 +118,7 @@ class XDFStream:
     @property
     def labels(self) -> list[str]:
         """Label of each channel that the header describes; empty where it names none."""
-        return [each.text or "" for each in self.header.iterfind("desc/channels/channel/label")]
+        return [each.text or "" for each in self.header.iterfind(LABEL_PATH)]
 
     @property
     def columns(self) -> dict[str, NDArray[np.float64]]:

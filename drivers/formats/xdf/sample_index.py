@@ -25,6 +25,7 @@ SETS_TOPIC: Final = "sets"
 FEEDBACK_TOPIC: Final = "feedback"
 """Values of ``desc/mimamba/topic``, the purpose of a stream that mimamba has written."""
 TOPIC_PATH: Final = "desc/mimamba/topic"
+LABEL_PATH: Final = "desc/channels/channel/label"
 FIRST_INDEX_PATH: Final = "desc/mimamba/first"
 
 MAX_INDEX = 1 << 50

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mimamba.drivers.driver import Chunk
 from mimamba.drivers.formats.read import read_recording
 from mimamba.models.signal.measures import BandPower, ChannelQuality, Quality
 from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.feedback.allocations import LOCK
 from mimamba.service.feedback.feedback_runs import FeedbackRuns, NoFeedback
 from mimamba.service.feedback.sham_course import load_course
 from mimamba.service.feedback.wanted_feedback import FeedbackChoice, WantedFeedback
@@ -33,6 +35,7 @@ from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.recorded_values import NothingToWatch
 from mimamba.service.rules.rule_file import Watched
+from mimamba.service.storage.private_files import locked
 from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.cli.test_main import invoke
 from tests.service.live import Live, bearer, live, talk
@@ -156,6 +159,18 @@ def test_a_sham_shows_another_recording(service: Live, data: Path) -> None:
     assert "sham: other" in invoke("recordings", "--data-dir", str(data), "feedback", name).stdout
 
 
+def test_recordings_for_a_sham_have_its_quantity(service: Live) -> None:
+    def offered(quantity: str) -> set[str]:
+        answer = service.http.get("/v1/sham-recordings", params={"quantity": quantity})
+        return {each["name"] for each in answer.raise_for_status().json()}
+
+    assert {"other", "short"} <= offered("band/alpha") == offered("band/theta/TP9")
+    assert "foreign" not in offered("band/alpha")
+    assert offered("band/alpha/Cz") == offered("valence/high") == offered("personal/calm") == set()
+    refused = service.http.get("/v1/sham-recordings?quantity=link/lost")
+    assert (refused.status_code, "band/BAND/ELECTRODE" in refused.text) == (422, True)
+
+
 def test_a_draw_is_told_to_nobody_before_the_recording_has_ended(service: Live) -> None:
     service.http.post(
         "/v1/recordings", json={"session": "simulate-1", "name": "blinded"}
@@ -226,10 +241,14 @@ def test_who_may_only_view_is_not_told_afterwards(service: Live, data: Path) -> 
     assert sizes == [len(content), -(-len(content) >> 20) << 20]
 
 
+def begin_trial(service: Live, session: str) -> None:
+    study = {"study": "trial"}
+    service.http.post(f"/v1/sessions/{session}/study", json=study).raise_for_status()
+
+
 def run_trial(service: Live, session: str) -> tuple[str, dict[str, Any]]:
-    """Run the study once; the name of its recording, and its only feedback."""
+    """Run the study that has begun; the name of its recording, and its only feedback."""
     study = f"/v1/sessions/{session}/study"
-    service.http.post(study, json={"study": "trial"}).raise_for_status()
     service.until(lambda: service.http.get(study).json()["progress"]["step"] == 1)
     other = {"quantity": "band/alpha", "source": "real"}
     refused = service.http.post(f"/v1/sessions/{session}/feedback", json=other)
@@ -242,6 +261,24 @@ def run_trial(service: Live, session: str) -> tuple[str, dict[str, Any]]:
     return recording, run
 
 
+def begin_while_exporting(service: Live, data: Path, person: str) -> None:
+    """Begin the study; before its draw is written, the person is exported."""
+    app: Any = service.server.config.app
+    reading = app.state.read_lock
+    study, export = f"/v1/sessions/{person}/study", f"/v1/people/{person}/export"
+    folder = data / "allocations"
+    folder.mkdir()
+    with ThreadPoolExecutor(2) as threads:
+        with locked(folder / LOCK):  # as another service that draws
+            begun = threads.submit(service.http.post, study, json={"study": "trial"})
+            service.until(reading.locked)
+            exported = threads.submit(service.http.get, export, headers=bearer(VIEW))
+            service.until(lambda: exported.done() or "waiters:1" in repr(reading))
+            assert not (folder / "trial.json").exists()
+        assert begun.result().status_code == 201
+        assert exported.result().status_code == 403
+
+
 def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, data: Path) -> None:
     refused = service.http.post("/v1/sessions/simulate-1/study", json={"study": "trial"})
     assert (refused.status_code, "a session with a person" in refused.text) == (422, True)
@@ -250,12 +287,16 @@ def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, da
         opened = {"source": "simulate://?scenario=calm", "model": "none", "id": person}
         service.http.post("/v1/sessions", json={**opened, "person": person}).raise_for_status()
         service.opened(person)
-        if not arms:  # a study that is refused draws nothing
+        if not arms:
+            # A study that is refused draws nothing.
             service.http.post("/v1/recordings", json={"session": person, "name": "taken"})
             refused = service.http.post(f"/v1/sessions/{person}/study", json={"study": "trial"})
             assert (refused.status_code, "recorded to taken" in refused.text) == (409, True)
             assert not (data / "allocations").exists()
             service.http.post("/v1/recordings/taken/stop").raise_for_status()
+            begin_while_exporting(service, data, person)
+        else:
+            begin_trial(service, person)
         recording, run = run_trial(service, person)
         assert (run["chosen"], run["blind"], run["reason"]) == ("balanced", True, "step 2 ended")
         assert 0 < run["ended"] - run["began"] < 60
@@ -266,6 +307,7 @@ def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, da
         assert labels.index("step 2") < labels.index(told[0]) < labels.index("step 3")
     assert asyncio.run(hear_study(service, "B1")) == [(0, False), (1, False), (2, True), (3, False)]
     assert set(arms.values()) == {"real", "sham"}
+    begin_trial(service, "B2")
     assert run_trial(service, "B2")[1]["source"] == arms["B2"]  # a person keeps the arm
     # The arm is in the person's file: nobody who may only view gets it, with or without recordings.
     assert "arms" not in service.http.get("/v1/people/B1", headers=bearer(VIEW)).json()
