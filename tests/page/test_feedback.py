@@ -37,7 +37,8 @@ def record_alpha(path: Path) -> None:
         data = rng.normal(0, 20, (30 * 256, 4)).astype(np.float32)
         stage.play(Chunk(data, 500 + np.arange(len(data)) / 256, 0))
         recorder.stop()
-    save_sidecar(path, Sidecar(path.stem, "finished"))
+    noted = Sidecar(path.stem, "finished", person="P07", seconds=30.0, title="Day one")
+    save_sidecar(path, noted)
 
 
 STUDY = """
@@ -52,7 +53,6 @@ text = "Let the disc grow"
 feedback = true
 [[step]]
 text = "Rest"
-seconds = 0.1
 """
 
 
@@ -60,13 +60,21 @@ def give_in_a_study(page: Page) -> None:
     """Give feedback in a step of a study: the stage shows the disc, and then no more."""
     page.get_by_test_id("to-study").click()
     page.get_by_test_id("copy-trial").click()
-    expect(page.get_by_test_id("study-feedback-recordings")).to_have_value("other")
+    expect(page.get_by_test_id("feedback-recording-other")).to_be_checked()
+    expect(page.get_by_test_id("recordings-note")).to_have_text("1 chosen, of up to 10.")
+    page.get_by_test_id("study-feedback-quantity").fill("valence/high")
+    offered = page.get_by_test_id("feedback-recordings")
+    expect(offered).to_contain_text("No finished recording has valence/high yet.")
+    expect(offered).to_contain_text("not here, or without this quantity")
+    page.get_by_test_id("feedback-recording-other").uncheck()
+    page.get_by_test_id("study-feedback-quantity").fill("band/alpha/AF7")
+    expect(offered).to_contain_text("0:30")
     page.get_by_test_id("study-feedback-at").fill("high")
     page.get_by_test_id("study-feedback-back").fill("2")
     page.get_by_test_id("save-study").click()
     expect(page.get_by_test_id("study-feedback-at")).to_be_focused()
     expect(page.get_by_test_id("field-problem")).to_contain_text(
-        ["but found 'high'", "but found 2."]
+        ["but found 'high'", "but found 2.", words("recordings for a sham with the values 'sham'")]
     )
     at_both_sizes(page, "study-feedback-editor")
     page.get_by_test_id("leave-editor").click()
@@ -82,6 +90,10 @@ def give_in_a_study(page: Page) -> None:
     page.get_by_test_id("full-screen").click()
     expect(page.get_by_test_id("full-screen")).to_have_text("Leave full screen")
     page.keyboard.press("Space")  # goes on with the study, and does not leave full screen
+    expect(page.get_by_test_id("headline")).to_have_text("Rest")
+    expect(page.get_by_test_id("feedback-figure")).to_have_count(0)
+    assert page.evaluate("() => document.fullscreenElement?.dataset.testid") == "stage"
+    page.get_by_test_id("go-on").click()
     expect(page.get_by_test_id("study-over")).to_contain_text("trial: done.")
     expect(page.get_by_test_id("feedback-figure")).to_have_count(0)
 

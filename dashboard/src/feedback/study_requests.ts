@@ -1,4 +1,3 @@
-import { type NamedRecording, catalogApi } from '../requests/catalog';
 import { request } from '../requests/rest';
 
 /** Values of feedback for a study: the wearer's own, those of another recording, or a draw of both. */
@@ -34,10 +33,22 @@ export interface FeedbackRun {
   silent: number;
 }
 
+/** A recording that a sham may show. */
+export interface ShamRecording {
+  name: string;
+  /** Name for people; null if it has none but `name`. */
+  title: string | null;
+  person: string | null;
+  /** ISO 8601, or null. */
+  started: string | null;
+  /** Length of the signal; null if it is not known. */
+  seconds: number | null;
+}
+
 /** Requests about feedback for studies. They throw an Error with the service's error detail. */
 export interface FeedbackApi {
-  /** Recordings for a sham. */
-  recordings(): Promise<NamedRecording[]>;
+  /** Recordings that have values of a quantity, the newest first. */
+  recordings(quantity: string): Promise<ShamRecording[]>;
   begin(session: string, feedback: NewFeedback): Promise<void>;
   stop(session: string): Promise<void>;
   /** Feedback that is logged in a finished recording: this unblinds it. */
@@ -47,7 +58,8 @@ export interface FeedbackApi {
 const pathOf = (session: string): string => `/v1/sessions/${encodeURIComponent(session)}/feedback`;
 
 export const feedbackApi: FeedbackApi = {
-  recordings: () => catalogApi.recordings(),
+  recordings: (quantity) =>
+    request('GET', `/v1/sham-recordings?quantity=${encodeURIComponent(quantity)}`),
   begin: async (session, feedback) => {
     await request('POST', pathOf(session), feedback);
   },

@@ -9,8 +9,8 @@ export interface FeedbackDraft {
   at: string;
   back: string;
   values: string;
-  /** Names with commas between them. */
-  recordings: string;
+  /** Names of recordings for a sham. */
+  recordings: string[];
   block: string;
 }
 
@@ -23,23 +23,21 @@ export const feedbackDraft = (feedback: ProtocolFeedback = {}): FeedbackDraft =>
   at: typed(feedback.below ?? feedback.above),
   back: typed(feedback.back),
   values: feedback.values ?? 'real',
-  recordings: feedback.recordings?.join(', ') ?? '',
+  recordings: [...(feedback.recordings ?? [])],
   block: typed(feedback.block),
 });
 
 /** The table with the fields of the file; those that are empty are left out. */
 export function feedbackOf(draft: FeedbackDraft): ProtocolFeedback {
   const [at, back, block] = [draft.at, draft.back, draft.block].map((each) => each.trim());
-  const recordings = draft.recordings
-    .split(',')
-    .map((each) => each.trim())
-    .filter(Boolean);
   return {
     ...(draft.quantity.trim() ? { quantity: draft.quantity.trim() } : {}),
     ...(at ? { [draft.side]: typedNumber(at) } : {}),
     ...(back ? { back: typedNumber(back) } : {}),
     ...(draft.values === 'real' ? {} : { values: draft.values }),
-    ...(draft.values !== 'real' && recordings.length ? { recordings } : {}),
+    ...(draft.values !== 'real' && draft.recordings.length
+      ? { recordings: [...draft.recordings] }
+      : {}),
     ...(draft.values === 'balanced' && block ? { block: typedNumber(block) } : {}),
   };
 }

@@ -44,7 +44,7 @@ describe('draft of a study', () => {
       step: [{ text: 'One', feedback: true }],
     };
     const draft = draftOf('rest', given);
-    expect(draft.feedback).toMatchObject({ side: 'below', at: '0.35', recordings: 'P07, P08' });
+    expect(draft.feedback).toMatchObject({ side: 'below', at: '0.35', recordings: ['P07', 'P08'] });
     expect(protocolOf(draft)).toEqual(given);
     draft.feedback.at = 'high';
     draft.feedback.values = 'real';
