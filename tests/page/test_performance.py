@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import time
 from pathlib import Path
@@ -13,7 +12,6 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from mimamba.drivers.replay.driver import MIN_SPEED
-from mimamba.service.http.page import find_page
 from tests.benchmarks.page import built, write_eight
 from tests.page.conftest import PATIENCE_MS, move
 from tests.service.live import PATIENCE, live
@@ -22,8 +20,6 @@ TWO_FRAMES = """() => new Promise(done =>
   requestAnimationFrame(() => requestAnimationFrame(done)))"""
 BUDGET = 250_000
 """Size of scripts and styles, compressed, bytes."""
-FIRST_VIEW = 150_000
-"""Size of those that the first view loads."""
 
 
 def test_a_long_signal_of_eight_channels_is_kept_for_five_minutes(
@@ -71,13 +67,3 @@ def test_nodes_do_not_pile_up_while_the_signal_runs(page: Page) -> None:
 
 def test_the_page_is_small() -> None:
     assert built() <= BUDGET
-
-
-def test_the_first_view_does_not_load_bluetooth() -> None:
-    page = find_page()
-    assert page is not None
-    text = (page / "index.html").read_text("utf-8")
-    first = [page / each for each in re.findall(r'(?:src|href)="\./(assets/[^"]+)"', text)]
-    assert len(first) >= 2
-    assert sum(len(gzip.compress(each.read_bytes())) for each in first) <= FIRST_VIEW
-    assert not any(b"requestDevice" in each.read_bytes() for each in first)

@@ -13,12 +13,26 @@ from mimamba.service.http.page import cache_control
 from tests.service.live import PATIENCE, Live, live
 from tests.service.sessions.test_injection import upgraded
 
+FIRST_VIEW = 150_000
+"""Size of scripts and styles that the first view loads, as they are sent, bytes."""
+
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Live]:
     """One without sources."""
     with live(source=[]) as service:
         yield service
+
+
+def test_the_first_view_is_sent_small_and_without_bluetooth(service: Live) -> None:
+    text = service.http.get("/").text
+    sent = 0
+    for each in re.findall(r'(?:src|href)="\./(assets/[^"]+)"', text):
+        with service.http.stream("GET", f"/{each}", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert b"requestDevice" not in answer.read()
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            sent += answer.num_bytes_downloaded
+    assert 50_000 < sent <= FIRST_VIEW
 
 
 @pytest.mark.parametrize(
