@@ -319,6 +319,8 @@ class LiveStudy:
         if name is None:
             stem = f"{self.protocol.name}-{person or self.session.name}"[:60].strip(".")
             name = f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+            while self._is_recorded(name):  # it was stopped and begun again within a second
+                name += "-2"
             self._now = replace(self._now, recording=name)
             self._keep()  # whoever goes on looks for a recording of this name
         elif self._is_recorded(name):
@@ -330,7 +332,7 @@ class LiveStudy:
             raise
 
     def _is_recorded(self, name: str) -> bool:
-        """Return whether the service before has begun the recording."""
+        """Return whether a recording has this name, as of the service that began the study."""
         try:
             self._recordings.get(name)
         except NoRecording:

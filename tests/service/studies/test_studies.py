@@ -139,6 +139,10 @@ def test_a_study_is_stopped(service: Live) -> None:
     stopped = service.http.delete(STUDY).json()["progress"]
     assert (stopped["phase"], stopped["reason"]) == ("stopped", "stopped on request")
     assert service.http.delete(STUDY).json()["progress"] == stopped
+    for _ in range(2):  # begun again at once, it has a recording of its own
+        begin(service, "timed")
+        service.until(lambda: progress(service)["step"] == 1)
+        assert service.http.delete(STUDY).json()["progress"]["reason"] == "stopped on request"
 
 
 def test_a_study_waits_for_good_electrodes(service: Live) -> None:
