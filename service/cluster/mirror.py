@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
 from mimamba.drivers.driver import Marker, TakesCues
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.bus.bus import Bus, NotStored
+from mimamba.service.bus.bus import Bus, BusMessage, NotStored
 from mimamba.service.cluster.head_readings import take_readings
 from mimamba.service.cluster.mirrored_logs import (
     TOPIC_OF,
@@ -183,12 +184,10 @@ class MirroredSession(Session):
                 stop = newest[0].sequence if newest else 0
                 if not newest:
                     caught_up.set()
-                async with self._bus.follow(subject, self._seen) as messages:
+                take = partial(self._take_message, stop, caught_up)
+                async with self._bus.follow(subject, self._seen, take) as messages:
                     async for message in messages:
-                        self._take(message.payload)
-                        self._seen = message.sequence
-                        if self._seen >= stop:
-                            caught_up.set()
+                        take(message)
             except NotStored as error:  # the server is away
                 log.warning("bus", extra={"session": self.name, "reason": str(error)})
                 await asyncio.sleep(RETRY_SECONDS)
@@ -199,6 +198,14 @@ class MirroredSession(Session):
         """Let the worker send the signal promptly for so long: somebody views it."""
         if self.state == "open":
             await self._requests.tell_viewed(seconds)
+
+    def _take_message(self, stop: int, caught_up: asyncio.Event, message: BusMessage) -> bool:
+        """Take a message; ``stop`` is the number with which all is known."""
+        self._take(message.payload)
+        self._seen = message.sequence
+        if self._seen >= stop:
+            caught_up.set()
+        return True
 
     def _take(self, payload: bytes) -> None:
         try:
