@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import le
 from typing import Literal, Self
 
 import numpy as np
@@ -99,7 +100,7 @@ class ClockTranslator:
             self._offset, self._last = estimate, float(timestamps[0])
         if estimate == self._offset:  # as on a bus, where all have the acquirer's clock
             self._last = float(timestamps[-1])
-            return timestamps + self._offset
+            return timestamps + self._offset if self._offset else timestamps
         reach = MAX_SLEW * (timestamps - self._last)
         offsets: Seconds = self._offset + np.clip(estimate - self._offset, -reach, reach)
         self._offset, self._last = float(offsets[-1]), float(timestamps[-1])
@@ -270,6 +271,13 @@ class Inbox:
     def _append(self, packet: Packet, offset: float) -> None:
         chunk = packet.chunk
         timestamps = self._translate(chunk.timestamps, offset)
+        self.next_seq = packet.seq + 1
+        self.battery = self.battery if packet.battery is None else packet.battery
+        plain = not (chunk.markers or packet.changes or packet.auxiliary or self._alone)
+        if plain and timestamps is chunk.timestamps:  # nearly all of those from a bus
+            self._last = chunk if len(timestamps) else self._last
+            self._hand_over(packet)
+            return
         shift = float(timestamps[0] - chunk.timestamps[0]) if chunk.n_times else offset
         # Markers of packets that the acquirer dropped are repeated with the samples after them.
         known = self._last.end if self._last and self._last.epoch == chunk.epoch else 0
@@ -279,7 +287,6 @@ class Inbox:
             if each.index >= known
         )
         changes = tuple(replace(each, timestamp=each.timestamp + shift) for each in packet.changes)
-        self.next_seq = packet.seq + 1
         measured = tuple(
             replace(each, timestamps=each.timestamps + shift) for each in packet.auxiliary
         )
@@ -292,16 +299,17 @@ class Inbox:
             self._alone = (*self._alone, *measured)
         # Not `replace`, which takes longer than all else here.
         translated = Chunk(chunk.data, timestamps, chunk.first, chunk.epoch, markers, beside)
-        self.battery = self.battery if packet.battery is None else packet.battery
         if chunk.n_times:
             self._last = chunk
-        translated_packet = Packet(
-            packet.seq, translated, changes, packet.ends, packet.auxiliary, packet.battery
+        self._hand_over(
+            Packet(packet.seq, translated, changes, packet.ends, packet.auxiliary, packet.battery)
         )
+
+    def _hand_over(self, packet: Packet) -> None:
         if self._sink is not None and not packet.ends:
-            self._sink(translated_packet)  # nobody is woken
+            self._sink(packet)  # nobody is woken
         else:
-            self._packets.append(translated_packet)
+            self._packets.append(packet)
             self._changed.notify_all()
 
     def _check(self, packet: Packet, offset: float) -> None:
@@ -334,17 +342,16 @@ class Inbox:
 
     def _follows(self, chunk: Chunk, offset: float) -> bool:
         """Return whether samples certainly follow the last ones: nearly all do, and soon told."""
-        stamps, last = chunk.timestamps, self._last
+        last = self._last
+        if last is None or chunk.epoch != last.epoch or not last.end <= chunk.first:
+            return False
+        times = [float(last.timestamps[-1]), *chunk.timestamps.tolist()]
         return (
-            last is not None
-            and chunk.n_times > 0
-            and chunk.epoch == last.epoch
-            and last.end <= chunk.first
-            and chunk.end < MAX_INDEX
+            len(times) > 1
+            and chunk.first + len(times) <= MAX_INDEX
             and abs(offset) < MAX_TIMESTAMP
-            and bool(last.timestamps[-1] <= stamps[0])
-            and bool(stamps[-1] < MAX_TIMESTAMP)
-            and bool((stamps[1:] >= stamps[:-1]).all())  # NaN is not
+            and times[-1] < MAX_TIMESTAMP
+            and all(map(le, times, times[1:]))  # NaN is not
         )
 
     def _check_order(self, chunk: Chunk) -> None:

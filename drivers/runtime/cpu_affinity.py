@@ -9,8 +9,10 @@ the network in another process).
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,13 +25,17 @@ _allowed_cpus: set[int] = set()
 def pin_to_one_cpu() -> Iterator[None]:
     """Pin all present and future threads to one CPU within the context; undo it afterwards.
 
-    The CPU is the one that the calling thread ran on last, within the limits that ``taskset`` or a
-    container sets. The system moves other programs to other CPUs. Nothing happens except on Linux.
+    The CPU is the one to which the fewest other processes are pinned, best the one that the calling
+    thread ran on last, within the limits that ``taskset`` or a container sets. The system moves
+    other programs to other CPUs, but none that is pinned: two workers on one CPU would have half
+    of it each, while another CPU is idle. Nothing happens except on Linux.
     """
     if sys.platform == "linux":
         allowed = os.sched_getaffinity(0)
-        with suppress(OSError):  # a container may forbid it
-            _pin({_last_used()} & allowed or allowed)
+        # Processes that start together choose one after the other. A container may forbid it.
+        with suppress(OSError), Path(__file__).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _pin({choose_cpu(allowed, count_pinned(), _last_used())})
             _allowed_cpus.update(allowed)
     try:
         yield
@@ -37,6 +43,23 @@ def pin_to_one_cpu() -> Iterator[None]:
         if sys.platform == "linux" and _allowed_cpus:
             _pin(_allowed_cpus)
             _allowed_cpus.clear()
+
+
+def choose_cpu(allowed: set[int], pinned: Mapping[int, int], last: int) -> int:
+    """Return the allowed CPU to which the fewest processes are pinned, ``last`` among equals."""
+    return min(sorted(allowed), key=lambda cpu: (pinned.get(cpu, 0), cpu != last))
+
+
+def count_pinned() -> Counter[int]:
+    """Return how many processes that can be seen are pinned to one CPU, by CPU, on Linux."""
+    pinned: Counter[int] = Counter()
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):  # it has ended
+            text = status.read_text(encoding="utf-8", errors="replace")
+            found = re.search(r"^Cpus_allowed_list:\t(\d+)$", text, re.MULTILINE)
+            if found and "\nVmRSS:" in text:  # the system's own threads have no memory
+                pinned[int(found[1])] += 1
+    return pinned
 
 
 @contextmanager
@@ -54,6 +77,7 @@ def use_all_cpus() -> Iterator[None]:
 
 
 if sys.platform == "linux":
+    import fcntl
 
     def _pin(cpus: set[int]) -> None:
         """Pin all threads; a thread that starts meanwhile inherits its starter's CPUs."""

@@ -9,7 +9,7 @@ taken over is kept from publishing, and how two never take the same thing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -111,7 +111,10 @@ class Bus(Protocol):
         ...
 
     def follow(
-        self, pattern: str, after: int | Literal["now", "newest"]
+        self,
+        pattern: str,
+        after: int | Literal["now", "newest"],
+        at_once: Callable[[BusMessage], bool] | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[BusMessage]]:
         """Follow the messages of a pattern, in order and each once, until ``close``.
 
@@ -122,6 +125,9 @@ class Bus(Protocol):
         after
             A number: those after it that are kept. ``now``: those from now on. ``newest``: first
             the newest one of each subject, then all that follow.
+        at_once
+            Called with a message that comes while whoever follows waits for the next one; returns
+            whether it has taken it. To wake a task for each message takes longer.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -106,7 +106,10 @@ class InProcessBus:
 
     @asynccontextmanager
     async def follow(
-        self, pattern: str, after: int | Literal["now", "newest"]
+        self,
+        pattern: str,
+        after: int | Literal["now", "newest"],
+        at_once: Callable[[BusMessage], bool] | None = None,
     ) -> AsyncIterator[AsyncIterator[BusMessage]]:
         """Follow messages; see ``Bus.follow``."""
         stream = self._exchange.streams[stream_of(pattern)]
@@ -126,7 +129,8 @@ class InProcessBus:
                 news = [each for each in stream.messages if each.sequence > seen]
                 seen = stream.sequence
                 for each in news:
-                    if matches(pattern, each.subject):
+                    taken = not matches(pattern, each.subject) or (at_once and at_once(each))
+                    if not taken:
                         yield each
 
         running = messages()

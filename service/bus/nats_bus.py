@@ -10,15 +10,13 @@ import re
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
-import nats
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
@@ -36,6 +34,7 @@ from mimamba.service.bus.bus import (
     Overtaken,
     stream_of,
 )
+from mimamba.service.bus.prompt_client import PromptClient
 
 if TYPE_CHECKING:
     from mimamba.service.bus.user_credentials import UserCredentials
@@ -94,20 +93,24 @@ class _Follower:
         Where it begins.
     seen
         Number of the last message that it is not to get; 0 for none.
+    at_once
+        As in ``Bus.follow``.
     """
 
     def __init__(
         self,
-        connection: Client,
+        connection: PromptClient,
         js: JetStreamContext,
         pattern: str,
         heartbeat: float,
         after: int | Literal["now", "newest"],
         seen: int,
+        at_once: Callable[[BusMessage], bool] | None,
     ) -> None:
         self._connection, self._js = connection, js
         self._pattern, self._heartbeat = pattern, heartbeat
         self._newest, self._seen = after == "newest", seen
+        self._at_once = at_once
         self._subscription: Subscription | None = None
         self._delivered = 0  # messages of this subscription
         self._broken = False  # it has missed some
@@ -115,6 +118,8 @@ class _Follower:
         self._arrived: deque[BusMessage] = deque()
         self._news = asyncio.Event()
         self._woken = False
+        self._idle = False  # whoever follows has taken all messages
+        self._failure: Exception | None = None
 
     def wake(self) -> None:
         """Let it look at the connection, which is new or closed, or begin anew."""
@@ -148,12 +153,11 @@ class _Follower:
         self._delivered, self._heard, self._broken = 0, time.monotonic(), False
         present: Subscription | None = None
 
-        async def take(message: Msg) -> None:
+        def take(message: Msg) -> None:
             if present is self._subscription and not self._broken:  # else it is of one before
                 self._take(message)
 
-        # A callback, as `next_msg` makes a task for each message.
-        present = self._subscription = await self._connection.subscribe(inbox, cb=take)
+        present = self._subscription = await self._connection.subscribe_promptly(inbox, take)
         try:
             await self._js.add_consumer(stream_of(self._pattern).upper(), config)
         except BaseException:
@@ -164,7 +168,7 @@ class _Follower:
         """Ask for no more."""
         if self._subscription is not None:
             with contextlib.suppress(nats.errors.Error, JetStreamError):
-                await self._subscription.unsubscribe()
+                await self._connection.unsubscribe(self._subscription)
 
     async def messages(self) -> AsyncIterator[BusMessage]:
         """Return messages until the connection is closed."""
@@ -174,6 +178,8 @@ class _Follower:
                 if message.sequence > self._seen:  # else it came from the subscription before, too
                     self._seen = message.sequence
                     yield message
+            if self._failure is not None:
+                raise self._failure
             if self._connection.is_closed:
                 return
             if self._woken:
@@ -181,7 +187,11 @@ class _Follower:
                 await self._begin_anew()
                 continue
             self._news.clear()
-            await self._news.wait()
+            self._idle = True
+            try:
+                await self._news.wait()
+            finally:
+                self._idle = False
 
     async def _begin_anew(self) -> None:
         await self.unsubscribe()
@@ -205,15 +215,28 @@ class _Follower:
         if delivered != self._delivered:  # some are missing
             self._broken = True
             self.wake()
-        elif sequence:
-            self._arrived.append(BusMessage(message.subject, sequence, message.data))
+        elif sequence > self._seen:  # else it came from the subscription before, too
+            self._give(BusMessage(message.subject, sequence, message.data))
+
+    def _give(self, message: BusMessage) -> None:
+        if self._idle and not self._arrived and self._taken_at_once(message):
+            self._seen = message.sequence
+        else:
+            self._arrived.append(message)
             self._news.set()
+
+    def _taken_at_once(self, message: BusMessage) -> bool:
+        try:
+            return self._at_once is not None and self._at_once(message)
+        except Exception as error:  # noqa: BLE001  raised for whoever follows
+            self._failure = error
+            return False
 
 
 class NATSBus:
     """One connection to a NATS server; see ``Bus``. Made by ``connect``."""
 
-    def __init__(self, connection: Client, heartbeat: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(self, connection: PromptClient, heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self._connection = connection
         self._heartbeat = heartbeat
         self._js = connection.jetstream(timeout=ACK_SECONDS)
@@ -261,6 +284,8 @@ class NATSBus:
         servers = [each.strip() for each in url.split(",")]
         errors: list[str] = []
         made: list[Self] = []
+        connection = PromptClient()
+        pause: dict[str, Any] = {"reconnect_time_wait": RECONNECT_SECONDS}  # the library says int
 
         async def reconnected() -> None:
             for each in made:
@@ -279,11 +304,11 @@ class NATSBus:
         try:
             # With a certificate that it does not trust it would try without end.
             async with asyncio.timeout(CONNECT_SECONDS * len(servers) + 1):
-                connection = await nats.connect(
+                await connection.connect(
                     servers,
                     name=name,
                     connect_timeout=CONNECT_SECONDS,
-                    reconnect_time_wait=RECONNECT_SECONDS,
+                    **pause,
                     max_reconnect_attempts=1,
                     pending_size=MAX_WAITING,
                     error_cb=report,
@@ -309,7 +334,7 @@ class NATSBus:
             found = connection.connected_server_version
             check_version(f"{found.major}.{found.minor}.{found.patch}")
             await bus._make_streams(3 if len(servers) >= 3 else 1)
-            await connection.subscribe(f"{bus._inbox}.*", cb=bus._take_answer)
+            await connection.subscribe_promptly(f"{bus._inbox}.*", bus._take_answer)
         except BaseException:
             bus._checking.cancel()
             await connection.close()
@@ -386,7 +411,7 @@ class NATSBus:
                 stored.set_exception(NotStored(str(error) or type(error).__name__))
         return stored
 
-    async def _take_answer(self, message: Msg) -> None:
+    def _take_answer(self, message: Msg) -> None:
         stored = self._waiting.pop(message.subject.rpartition(".")[2], None)
         if stored is None or stored.done():
             return
@@ -408,7 +433,10 @@ class NATSBus:
 
     @asynccontextmanager
     async def follow(
-        self, pattern: str, after: int | Literal["now", "newest"]
+        self,
+        pattern: str,
+        after: int | Literal["now", "newest"],
+        at_once: Callable[[BusMessage], bool] | None = None,
     ) -> AsyncIterator[AsyncIterator[BusMessage]]:
         """Follow messages; see ``Bus.follow``."""
         stream = stream_of(pattern).upper()
@@ -416,7 +444,9 @@ class NATSBus:
         try:
             if after != "newest":
                 seen = await self._last_sequence(stream) if after == "now" else after
-            follower = _Follower(self._connection, self._js, pattern, self._heartbeat, after, seen)
+            follower = _Follower(
+                self._connection, self._js, pattern, self._heartbeat, after, seen, at_once
+            )
             await follower.subscribe()
         except (nats.errors.Error, JetStreamError) as error:
             raise NotStored(str(error) or type(error).__name__) from error

@@ -11,15 +11,22 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
 from mimamba.drivers.driver import Marker, TakesCues
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.bus.bus import Bus, NotStored
+from mimamba.service.bus.bus import Bus, BusMessage, NotStored
 from mimamba.service.cluster.head_readings import take_readings
-from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next, newest_reading
+from mimamba.service.cluster.mirrored_logs import (
+    TOPIC_OF,
+    append,
+    append_signal,
+    is_next,
+    newest_reading,
+)
 from mimamba.service.cluster.request_messages import (
     BeginBaseline,
     CancelBaseline,
@@ -56,7 +63,7 @@ from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, SessionSnaps
 from mimamba.service.people.carried_people import CarriedPerson, pack_person
 from mimamba.service.people.people import NoPerson, People, Person
 from mimamba.service.protocol.feedback_state import FeedbackEntry
-from mimamba.service.protocol.messages import MarkerMessage
+from mimamba.service.protocol.messages import MarkerMessage, SignalMessage
 from mimamba.service.protocol.personal import (
     CalibrationEntry,
     HeadCard,
@@ -177,12 +184,10 @@ class MirroredSession(Session):
                 stop = newest[0].sequence if newest else 0
                 if not newest:
                     caught_up.set()
-                async with self._bus.follow(subject, self._seen) as messages:
+                take = partial(self._take_message, stop, caught_up)
+                async with self._bus.follow(subject, self._seen, take) as messages:
                     async for message in messages:
-                        self._take(message.payload)
-                        self._seen = message.sequence
-                        if self._seen >= stop:
-                            caught_up.set()
+                        take(message)
             except NotStored as error:  # the server is away
                 log.warning("bus", extra={"session": self.name, "reason": str(error)})
                 await asyncio.sleep(RETRY_SECONDS)
@@ -194,6 +199,14 @@ class MirroredSession(Session):
         if self.state == "open":
             await self._requests.tell_viewed(seconds)
 
+    def _take_message(self, stop: int, caught_up: asyncio.Event, message: BusMessage) -> bool:
+        """Take a message; ``stop`` is the number with which all is known."""
+        self._take(message.payload)
+        self._seen = message.sequence
+        if self._seen >= stop:
+            caught_up.set()
+        return True
+
     def _take(self, payload: bytes) -> None:
         try:
             bundle = unpack_bundle(payload)
@@ -203,17 +216,24 @@ class MirroredSession(Session):
         logs = self._logs_for(bundle)
         self._take_models(logs, bundle.models)
         news = False
+        signal: list[SignalMessage] = []
+        next_signal = logs.signal.next
         for entry in bundle.entries:
+            if isinstance(entry, SignalMessage):
+                if entry.seq == next_signal:  # else it is told a second time
+                    signal.append(entry)
+                    next_signal += 1
+                continue
             topic = TOPIC_OF[type(entry)]
-            if entry.seq == logs.log(topic).next:  # else it is told a second time
-                chunk = append(logs, entry)
-                if chunk is not None:
-                    self._ahead.append(float(chunk.timestamps[-1]) - local_clock())
-                    self._signal_taps.put(replace(chunk, epoch=self._tap_epoch))
+            if entry.seq == logs.log(topic).next:
+                append(logs, entry)
                 if isinstance(entry, MarkerMessage):
                     placed = ReceivedMarker(entry.timestamp, entry.label, entry.source)
                     self._markers_told.pop(placed, None)
                 news = news or topic in NEWS
+        for chunk in append_signal(logs, signal):
+            self._ahead.append(float(chunk.timestamps[-1]) - local_clock())
+            self._signal_taps.put(replace(chunk, epoch=self._tap_epoch))
         take_readings(logs, bundle.heads)  # after their signal, as a recorder reads them before
         self._observer.notify_round([self], [self] if news else [])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,8 @@ from mimamba.service.topics import Topic
 
 TOPIC_OF: Final[dict[type[Entry], Topic]] = {kind: topic for topic, kind in BUS_TOPICS.items()}
 """Topic of each kind of message."""
+STAMP_BYTES: Final = 8
+"""Bytes of a sample's time in a message."""
 
 
 def is_next(model: ActiveModel, last: ActiveModel) -> bool:
@@ -56,14 +59,37 @@ def newest_reading(logs: EpochLogs, head: HeadCard) -> PersonalReading | None:
     return found[0][1].reading if found else None
 
 
-def append(logs: EpochLogs, message: Entry) -> Chunk | None:
-    """Append a message of the bus to the log of its topic; return its signal, if it has some."""
-    if isinstance(message, SignalMessage):
-        stamps, data = read_samples(message, logs.info.n_channels)
-        chunk = Chunk(data, stamps, message.first)
-        logs.signal.append(chunk)
-        logs.expected = chunk.end
-        return chunk
+def append_signal(logs: EpochLogs, messages: Sequence[SignalMessage]) -> Iterator[Chunk]:
+    """Append messages that follow each other in number; yield the chunks once each is logged."""
+    run: list[SignalMessage] = []
+    end = 0
+    for each in messages:
+        if run and each.first != end:
+            yield _append_run(logs, run)
+            run = []
+        run.append(each)
+        end = each.first + len(each.timestamps) // STAMP_BYTES
+    if run:
+        yield _append_run(logs, run)
+
+
+def _append_run(logs: EpochLogs, run: Sequence[SignalMessage]) -> Chunk:
+    """Append messages without a gap between them: an entry each, in little more time than one."""
+    lengths = [len(each.timestamps) // STAMP_BYTES for each in run]
+    stamps, data = read_samples(
+        b"".join(each.timestamps for each in run),
+        b"".join(each.data for each in run),
+        logs.info.n_channels,
+    )
+    chunk = Chunk(data, stamps, run[0].first)
+    logs.signal.append(chunk, lengths)
+    logs.expected = chunk.end
+    return chunk
+
+
+def append(logs: EpochLogs, message: Entry) -> None:
+    """Append a message of the bus, other than signal, to the log of its topic."""
+    assert not isinstance(message, SignalMessage)
     if isinstance(message, PredictionMessage):
         made = Prediction(
             message.index,
@@ -76,7 +102,6 @@ def append(logs: EpochLogs, message: Entry) -> Chunk | None:
         logs.prediction.append(PublishedPrediction(made, message.timing, message.personal))
     else:
         logs.append(TOPIC_OF[type(message)], read_event(message))
-    return None
 
 
 def read_event(
@@ -128,14 +153,14 @@ def read_event(
         )
     name = message.sensor if isinstance(message, MotionMessage) else "ppg"
     info = AuxiliaryInfo(name, message.unit, message.sfreq, tuple(message.channels))
-    stamps, data = read_samples(message, len(message.channels))
+    stamps, data = read_samples(message.timestamps, message.data, len(message.channels))
     return AuxiliaryChunk(info, data, stamps, message.first)
 
 
 def read_samples(
-    message: SignalMessage | MotionMessage | PPGMessage, n_channels: int
+    timestamps: bytes, samples: bytes, n_channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Return the times (n_times,) and the samples (n_times, n_channels) of a message."""
-    stamps = np.frombuffer(message.timestamps, "<f8").astype(np.float64, copy=False)
-    data = np.frombuffer(message.data, "<f4").astype(np.float32, copy=False)
+    """Return the times (n_times,) and the samples (n_times, n_channels) of messages."""
+    stamps = np.frombuffer(timestamps, "<f8").astype(np.float64, copy=False)
+    data = np.frombuffer(samples, "<f4").astype(np.float32, copy=False)
     return stamps, data.reshape(len(stamps), n_channels)

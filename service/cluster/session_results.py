@@ -26,6 +26,8 @@ MOST_ENTRIES = 256
 """Entries of a topic in one bundle."""
 MOST_BYTES = 256 << 10
 """Bytes of sensors in one bundle, and of signal; the bus takes messages of 1 MiB."""
+AT_ONCE = 16
+"""Entries of signal that are read together."""
 RETRY_SECONDS = 0.1
 """Pause before a bundle is sent again."""
 
@@ -112,12 +114,12 @@ class ResultsReader:
     def _signal(self, at: int, stop: int) -> Iterator[SignalMessage]:
         """Return the signal entry by entry: their borders are part of their numbers."""
         size = 0
-        for seq in range(at, stop):
-            for run in self._logs.signal.read(seq, seq + 1):
+        for start in range(at, stop, AT_ONCE):
+            for run in self._logs.signal.read_entries(start, min(start + AT_ONCE, stop)):
                 yield signal_message(self._session.name, run)
                 size += run.data.nbytes + run.timestamps.nbytes
-            if size > MOST_BYTES:
-                return
+                if size > MOST_BYTES:
+                    return
 
 
 class ResultsSender:

@@ -98,15 +98,23 @@ class Shard:
 
     async def _follow(self) -> None:
         after: int | None = None
+
+        def give(message: BusMessage) -> bool:
+            nonlocal after
+            known = self._computed.get(word_in(message))
+            if known is None:
+                return False
+            known.put(message)
+            after = message.sequence
+            return True
+
         while True:
             try:
                 after = await self._begin() if after is None else after
-                async with self._bus.follow(f"in.{self.number}.*", after) as messages:
+                pattern = f"in.{self.number}.*"
+                async with self._bus.follow(pattern, after, give) as messages:
                     async for message in messages:
-                        known = self._computed.get(word_in(message))
-                        if known is not None:
-                            known.put(message)
-                            after = message.sequence
+                        if give(message):
                             continue
                         after = await self._take(message)
                         if after < message.sequence:

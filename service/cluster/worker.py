@@ -36,6 +36,9 @@ LOOK_SECONDS = 0.1
 """Seconds between two looks at the leases, and at the connections of the other workers."""
 RESULTS_SECONDS = 0.25
 """Seconds between two bundles of a session without news: quality and bands come as often."""
+UNWATCHED_SECONDS = 0.6
+"""The same where nobody watches: longer than from hop to hop of the shipped model, whose
+predictions take all else with them."""
 CPU_SECONDS = 2.0
 """Seconds over which the processor time is measured."""
 CAPACITY = 200
@@ -55,7 +58,7 @@ class WorkerSessions:
         self._loop = asyncio.get_running_loop()
         self._find = find
         self._opened: dict[Session, asyncio.Event] = {}
-        self._due: set[Session] = set()
+        self._due: dict[Session, asyncio.TimerHandle] = {}
 
     # From any thread -----------------------------------------------------------------------------
 
@@ -84,22 +87,26 @@ class WorkerSessions:
     def remove(self, session: Session) -> None:
         """Forget a session that has ended."""
         self._opened.pop(session, None)
-        self._due.discard(session)
+        self._cancel_due(session)
 
     def _on_round(self, signal: Sequence[Session], news: Sequence[Session]) -> None:
         for session in news:
             self._on_news(session)
         for session in signal:
             if session in self._opened and session not in self._due:
-                self._due.add(session)
-                self._loop.call_later(RESULTS_SECONDS, self._on_due, session)
+                seconds = RESULTS_SECONDS if session.watched else UNWATCHED_SECONDS
+                self._due[session] = self._loop.call_later(seconds, self._on_due, session)
 
     def _on_due(self, session: Session) -> None:
-        if session in self._due:
-            self._due.discard(session)
-            self._wake(session, news=False)
+        del self._due[session]
+        self._wake(session, news=False)
+
+    def _cancel_due(self, session: Session) -> None:
+        if (waiting := self._due.pop(session, None)) is not None:
+            waiting.cancel()
 
     def _on_news(self, session: Session) -> None:
+        self._cancel_due(session)
         if session.opened.is_set() and session in self._opened:
             self._opened[session].set()
         self._wake(session, news=True)

@@ -12,10 +12,14 @@ from mimamba.drivers.driver import Chunk
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ArrivedChunk:
-    """A chunk, and the time at which it came, s."""
+    """A chunk, and the time at which it came, s.
+
+    ``lengths`` are the samples of the chunks that it was joined from, empty for one that was not.
+    """
 
     chunk: Chunk
     received: float
+    lengths: tuple[int, ...] = ()
 
 
 def join_chunks(arrivals: Sequence[ArrivedChunk]) -> ArrivedChunk:
@@ -31,7 +35,8 @@ def join_chunks(arrivals: Sequence[ArrivedChunk]) -> ArrivedChunk:
         tuple(marker for chunk in chunks for marker in chunk.markers),
         tuple(each for chunk in chunks for each in chunk.auxiliary),
     )
-    return ArrivedChunk(joined, arrivals[-1].received)
+    lengths = tuple(chunk.n_times for chunk in chunks)
+    return ArrivedChunk(joined, arrivals[-1].received, lengths)
 
 
 def join_up_to_hops(

@@ -243,10 +243,15 @@ class ComputeLoop(Generic[AnyMember]):
             self._thread.join()
 
     @contextmanager
-    def held(self, own: Inflow[AnyMember] | None = None) -> Iterator[None]:
+    def held(
+        self,
+        own: Inflow[AnyMember] | None = None,
+        measured: Inflow[AnyMember] | None = None,
+    ) -> Iterator[None]:
         """Keep the loop between two rounds: all chunks that it took are predicted and measured.
 
-        Others may still wait for a round, but none that came before in the session ``own``.
+        Others may still wait for a round, but none that came before in the session ``own``. With
+        ``measured``, only that session's windows are measured for certain.
         """
         with self._joining:
             self._visitors += 1
@@ -254,7 +259,7 @@ class ComputeLoop(Generic[AnyMember]):
             if own is not None:
                 self._compute_now(own)
             with self._lock:
-                self._measure(self._inflows)
+                self._measure(self._inflows if measured is None else [measured])
                 yield
         finally:
             with self._joining:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -166,13 +166,16 @@ class EpochLogs:
         self.signal_shown = first["signal"]
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
-    def take(self, chunk: Chunk) -> list[LinkEntry | Marker]:
-        """Log a chunk; return the events logged with it: the gap before it and its markers."""
+    def take(self, chunk: Chunk, lengths: Sequence[int] = ()) -> list[LinkEntry | Marker]:
+        """Log a chunk; return the events logged with it: the gap before it and its markers.
+
+        ``lengths`` are as in ``SignalLog.append``.
+        """
         events: list[LinkEntry | Marker] = list(chunk.markers)
         if chunk.first != self.expected and (gap := self._gap_before(chunk)):
             self.link.append(gap)
             events.insert(0, gap)
-        self.signal.append(chunk)
+        self.signal.append(chunk, lengths)
         for marker in chunk.markers:
             self.marker.append(marker)
         self.expected = chunk.end

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -167,11 +169,21 @@ class SignalLog:
         """The ``seq`` of the oldest entry whose samples are all kept."""
         return self._oldest
 
-    def append(self, chunk: Chunk) -> None:
-        """Add a chunk; one longer than two seconds becomes several entries."""
+    def append(self, chunk: Chunk, lengths: Sequence[int] = ()) -> None:
+        """Add a chunk; one longer than two seconds becomes several entries.
+
+        One that was joined from chunks of these lengths, in samples, becomes an entry for each, in
+        little more time than one.
+        """
         if 0 < chunk.n_times <= self._longest:
             with self._lock:
-                self._write(chunk.data, chunk.timestamps, chunk.first)
+                self._write(chunk.data, chunk.timestamps, chunk.first, lengths)
+            return
+        if lengths:
+            for end, length in zip(accumulate(lengths), lengths, strict=True):
+                part = slice(end - length, end)
+                first = chunk.first + end - length
+                self.append(Chunk(chunk.data[part], chunk.timestamps[part], first))
             return
         for start in range(0, chunk.n_times, self._longest):
             part = slice(start, start + self._longest)
@@ -184,9 +196,11 @@ class SignalLog:
             self._oldest = self._next = seq
             self._stops[(seq - 1) % self._slots] = self._written
 
-    def _write(self, data: Samples, timestamps: Seconds, first: int) -> None:
-        # The entries kept, this one, and the stop of the one before them.
-        if self._next - self._oldest + 2 > self._slots:
+    def _write(
+        self, data: Samples, timestamps: Seconds, first: int, lengths: Sequence[int] = ()
+    ) -> None:
+        # The entries kept, these, and the stop of the one before them.
+        while self._next - self._oldest + max(len(lengths), 1) + 1 > self._slots:
             self._make_room()
         n_times = len(data)
         at = self._written % self._capacity
@@ -198,11 +212,15 @@ class SignalLog:
             for ring, new in ((self._data, data), (self._timestamps, timestamps)):
                 ring[at:] = new[:head]
                 ring[: n_times - head] = new[head:]
-        self._written += n_times
-        slot = self._next % self._slots
-        self._firsts[slot] = first
-        self._stops[slot] = self._written
-        self._next += 1
+        stop, seq, start = self._written, self._next, first
+        for length in lengths or (n_times,):
+            slot = seq % self._slots
+            stop += length
+            self._firsts[slot] = start
+            self._stops[slot] = stop
+            start += length
+            seq += 1
+        self._written, self._next = stop, seq
         self.newest = first + n_times - 1, float(timestamps[-1])
         if self._written > self._capacity:
             while self._start(self._oldest) < self._written - self._capacity:
@@ -239,6 +257,26 @@ class SignalLog:
                 seq = last + 1
             return runs
 
+    def read_entries(self, seq: int, stop: int) -> list[SignalRun]:
+        """Return the entries from ``seq`` to before ``stop`` that are kept, each by itself.
+
+        Their arrays are parts of one copy.
+        """
+        with self._lock:
+            seq, stop = max(seq, self._oldest), min(stop, self._next)
+            if seq >= stop:
+                return []
+            entries = np.arange(seq, stop) % self._slots
+            firsts, stops = self._firsts[entries].tolist(), self._stops[entries].tolist()
+            begin = start = self._start(seq)
+            data, timestamps = self._rows(begin, stops[-1])
+        runs = []
+        for each, (first, end) in enumerate(zip(firsts, stops, strict=True), seq):
+            part = slice(start - begin, end - begin)
+            runs.append(SignalRun(each, each, first, timestamps[part], data[part]))
+            start = end
+        return runs
+
     def index_at(self, times: Seconds) -> NDArray[np.int64]:
         """Return the indices of the samples nearest to (n,) times; in a gap, of the lost sample.
 
@@ -270,15 +308,13 @@ class SignalLog:
         return last
 
     def _copy(self, seq: int, last: int) -> SignalRun:
-        start, stop = self._start(seq), self._start(last + 1)
+        data, timestamps = self._rows(self._start(seq), self._start(last + 1))
+        return SignalRun(seq, last, int(self._firsts[seq % self._slots]), timestamps, data)
+
+    def _rows(self, start: int, stop: int) -> tuple[Samples, Seconds]:
+        """Copy the samples of these numbers, of those written so far, and their times."""
         at = start % self._capacity
         rows: slice | NDArray[np.int64] = slice(at, at + stop - start)
         if at + stop - start > self._capacity:
             rows = np.arange(start, stop) % self._capacity
-        return SignalRun(
-            seq,
-            last,
-            int(self._firsts[seq % self._slots]),
-            self._timestamps[rows].copy(),
-            self._data[rows].copy(),
-        )
+        return self._data[rows].copy(), self._timestamps[rows].copy()

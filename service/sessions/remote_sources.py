@@ -27,6 +27,7 @@ from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.registry import SessionFailed, SessionRegistry, SessionTaken
 from mimamba.service.sessions.session import Session
 
+FLOAT32, FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
 MAX_CHANNELS = 64
 MAX_SFREQ = 2000.0
 MAX_NOTICES = 16
@@ -213,17 +214,13 @@ def read_packet(message: Samples, info: StreamInfo) -> Packet:
             f"{len(message.timestamps)} and {len(message.data)} bytes",
             f"send float64 times and float32 rows of {info.n_channels} channels",
         )
-    texts = [text for each in message.markers for text in (each.label, each.source)]
-    texts += [each.detail for each in message.changes]
-    if texts and max(map(len, texts)) > MAX_TEXT:
-        raise BadSamples(
-            f"texts of up to {MAX_TEXT} characters", f"{max(map(len, texts))}", "shorten it"
-        )
+    if message.markers or message.changes:
+        _check_texts(message)
     chunk = Chunk(
-        np.frombuffer(message.data, "<f4")
+        np.frombuffer(message.data, FLOAT32)
         .astype(np.float32, copy=False)
         .reshape(n_times, info.n_channels),
-        np.frombuffer(message.timestamps, "<f8").astype(np.float64, copy=False),
+        np.frombuffer(message.timestamps, FLOAT64).astype(np.float64, copy=False),
         message.first,
         message.epoch,
         tuple(message.markers),
@@ -234,9 +231,18 @@ def read_packet(message: Samples, info: StreamInfo) -> Packet:
         chunk,
         tuple(message.changes),
         message.ends,
-        tuple(read_sensor(each) for each in message.sensors if each.timestamps),
+        tuple([read_sensor(each) for each in message.sensors if each.timestamps]),
         battery if battery is not None and 0 <= battery <= 100 else None,
     )
+
+
+def _check_texts(message: Samples) -> None:
+    texts = [text for each in message.markers for text in (each.label, each.source)]
+    texts += [each.detail for each in message.changes]
+    if max(map(len, texts)) > MAX_TEXT:
+        raise BadSamples(
+            f"texts of up to {MAX_TEXT} characters", f"{max(map(len, texts))}", "shorten it"
+        )
 
 
 def read_sensor(sent: SensorSamples) -> AuxiliaryChunk:
@@ -259,11 +265,11 @@ def read_sensor(sent: SensorSamples) -> AuxiliaryChunk:
         raise BadSamples(
             f"texts of up to {MAX_SENSOR_TEXT} characters", "longer ones", "shorten it"
         )
-    data = np.frombuffer(sent.data, "<f4").astype(np.float32, copy=False)
+    data = np.frombuffer(sent.data, FLOAT32).astype(np.float32, copy=False)
     return AuxiliaryChunk(
         AuxiliaryInfo(sent.name, sent.unit, sent.sfreq, tuple(sent.channels)),
         data.reshape(n_times, n_channels),
-        np.frombuffer(sent.timestamps, "<f8").astype(np.float64, copy=False),
+        np.frombuffer(sent.timestamps, FLOAT64).astype(np.float64, copy=False),
         sent.first,
     )
 

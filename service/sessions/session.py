@@ -210,7 +210,7 @@ class Session(SessionPipeline):
         EngineStopped
             If its model has failed.
         """
-        with self._loop.held():
+        with self._loop.held(measured=self._inflow):
             self.check_open()
             if self._inflow is None:
                 raise SessionOver(f"Expected that {self.name} follows its source, but it begins.")

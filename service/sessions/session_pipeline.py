@@ -251,10 +251,10 @@ class SessionPipeline(ABC):
 
     @property
     def unattended(self) -> bool:
-        # What is known of motion when a window is measured goes into its quality, and what a
-        # detector finds are markers, which others follow.
-        parts = self._taps or self._sensors is not None or self._detector is not None
-        return not (self._patient or parts or self.watched)
+        # What is known of motion when a window is measured goes into its quality, unless it was
+        # noted before; what a detector finds are markers, which others follow.
+        sensors = self._sensors is not None and not self._patient
+        return not (sensors or self._taps or self._detector is not None or self.watched)
 
     def log(self, arrivals: Sequence[ArrivedChunk]) -> Logged:
         epoch = arrivals[0].chunk.epoch
@@ -266,9 +266,11 @@ class SessionPipeline(ABC):
         assert self.logs is not None
         windows: list[Window] = []
         works: list[tuple[HopWork, float]] = []
-        # Each is an entry of its own if another process may continue the session: there it is, too.
-        for each in arrivals if self._patient else join_up_to_hops(arrivals, self._is_due):
-            self._log_samples(self.logs, each.chunk)
+        joinable = not self._patient or self._are_plain(arrivals)
+        for each in join_up_to_hops(arrivals, self._is_due) if joinable else arrivals:
+            # Each is an entry of its own if another process may continue the session: there it is,
+            # too.
+            self._log_samples(self.logs, each.chunk, each.lengths if self._patient else ())
             made = self.meters.windows(each.chunk)
             if self._patient and self._sensors is not None:
                 self._log_sensors(self._sensors, each.chunk.auxiliary)
@@ -283,9 +285,14 @@ class SessionPipeline(ABC):
         self.place_markers()
         return Logged(windows, works)
 
-    def _log_samples(self, logs: EpochLogs, chunk: Chunk) -> None:
+    def _are_plain(self, arrivals: Sequence[ArrivedChunk]) -> bool:
+        """Return whether nothing is to be done between these chunks that counts them one by one."""
+        busy = self._taps or self._detector is not None or self._pending_markers.any_wait
+        return not busy and not any(each.chunk.markers or each.chunk.auxiliary for each in arrivals)
+
+    def _log_samples(self, logs: EpochLogs, chunk: Chunk, lengths: Sequence[int]) -> None:
         """Log a chunk, with the events that come with it and those that are found in it."""
-        events = logs.take(chunk)
+        events = logs.take(chunk, lengths)
         self.counters.samples += chunk.n_times
         for event in events:
             if isinstance(event, LinkEntry):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -62,7 +63,7 @@ class Hub:
     """Wakes connections; used on its event loop, but for ``notify`` and ``notify_round``."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._listeners: set[Listener] = set()
         self._feeds: dict[Session, SessionFeed] = {}
         self._joined = 0
@@ -84,8 +85,10 @@ class Hub:
             self._soon(self._on_round, due, news)
 
     def _soon(self, call: Callable[..., None], *arguments: object) -> None:
+        on_loop = threading.get_ident() == self._thread  # then it need not be woken
+        soon = self._loop.call_soon if on_loop else self._loop.call_soon_threadsafe
         with contextlib.suppress(RuntimeError):  # the loop is closed, with all connections
-            self._loop.call_soon_threadsafe(call, *arguments)
+            soon(call, *arguments)
 
     # On the event loop ---------------------------------------------------------------------------
 

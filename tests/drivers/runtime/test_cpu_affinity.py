@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from mimamba.drivers.runtime.cpu_affinity import choose_cpu
+
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
     reason="there are not two processors to choose among, as far as the system tells",
@@ -49,6 +51,18 @@ def test_all_threads_keep_to_one_and_those_to_come() -> None:
     assert len(kept) == 1 and kept < whole
     start()
     assert of_threads() == {kept}
+    """)
+
+
+def test_the_cpu_is_one_to_which_few_are_pinned() -> None:
+    assert choose_cpu({0, 1, 2}, {}, last=1) == 1
+    assert choose_cpu({0, 1, 2}, {1: 1, 2: 2}, last=1) == 0
+    assert choose_cpu({1, 2}, {0: 0, 1: 3, 2: 3}, last=2) == 2
+    run("""
+    from mimamba.drivers.runtime.cpu_affinity import count_pinned
+    stack.enter_context(pin_to_one_cpu())
+    (kept,), = of_threads()
+    assert count_pinned()[kept] >= 1
     """)
 
 

@@ -93,6 +93,38 @@ def test_a_follower_from_now_on(play: Callable[[Scene], None]) -> None:
     play(scene)
 
 
+def test_messages_taken_at_once_stay_in_order(play: Callable[[Scene], None]) -> None:
+    async def scene(connect: Callable[[], Awaitable[Bus]], word: str) -> None:
+        bus = await connect()
+        order: list[bytes] = []
+        untaken: list[bytes] = []
+
+        def take_even(message: BusMessage) -> bool:
+            if int(message.payload) == 99:
+                raise ValueError("not a number of this test")
+            even = int(message.payload) % 2 == 0
+            if even:
+                order.append(message.payload)
+            return even
+
+        async def follow() -> None:
+            async with bus.follow(f"in.{word}.*", 0, take_even) as messages:
+                async for message in messages:
+                    order.append(message.payload)
+                    untaken.append(message.payload)
+                    await asyncio.sleep(0)
+
+        following = asyncio.create_task(follow())
+        for n in (*range(40), 99):
+            await publish(bus, f"in.{word}.{n % 3}", b"%d" % n)
+        with pytest.raises(ValueError, match="not a number"):
+            await following
+        assert [each for each in order if each != b"99"] == [b"%d" % n for n in range(40)]
+        assert {b"%d" % n for n in range(1, 40, 2)} <= {*untaken}
+
+    play(scene)
+
+
 def test_a_follower_of_the_newest(play: Callable[[Scene], None]) -> None:
     async def scene(connect: Callable[[], Awaitable[Bus]], word: str) -> None:
         bus = await connect()

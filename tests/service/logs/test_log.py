@@ -63,6 +63,29 @@ def test_signal_log_gives_every_kept_sample_once_and_in_order(
         assert len(indices) >= min(len(written), 50 - 20)
 
 
+@given(st.lists(st.lists(st.integers(1, 9), max_size=12), max_size=20), st.integers(0, 60))
+def test_joined_chunks_are_the_entries_that_they_were_joined_from(
+    groups: list[list[int]], seq: int
+) -> None:
+    one_by_one, joined = (SignalLog(2, SFREQ, seconds=5.0, entry_rate=0.4) for _ in range(2))
+    first = 0
+    for lengths in groups:
+        joined.append(chunk_of(first, sum(lengths)), lengths)
+        for length in lengths:
+            one_by_one.append(chunk_of(first, length))
+            first += length
+        first += 1  # a gap
+    expected = [run for n in range(seq, one_by_one.next) for run in one_by_one.read(n, n + 1)]
+    assert (joined.oldest, joined.newest) == (one_by_one.oldest, one_by_one.newest)
+    found = joined.read_entries(seq, joined.next)
+    assert [(run.start, run.seq, run.first) for run in found] == [
+        (run.start, run.seq, run.first) for run in expected
+    ]
+    for mine, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine.data, other.data)
+        np.testing.assert_array_equal(mine.timestamps, other.timestamps)
+
+
 def test_signal_log_merges_contiguous_entries_and_breaks_at_gaps() -> None:
     log = SignalLog(n_channels=2, sfreq=SFREQ, seconds=60.0)
     for first in (0, 3, 6, 10, 13):
