@@ -43,6 +43,8 @@ def _memory(checkpoint: Checkpoint) -> str:
 
 def _network(a: MSiMambaConfig) -> str:
     block = f"k = {a.n_scales}, hidden = {a.hidden}" if a.mstb else "no MSTB"
+    if a.mstb and a.frequencies:
+        block += f", patches of {', '.join(map(str, a.periods))} samples"
     text = f"{block}, d = {a.d_model}, n = {a.d_state},\n  layers = {a.n_layers}"
     plain = MSiMambaConfig()
     if (a.embedding, a.mixer) != (plain.embedding, plain.mixer):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.checkpoints.tensor_metadata import read_metadata
-from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.network.config import MSiMambaConfig, plain_architecture
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.prediction import Outputs
 from mimamba.models.signal.baseline import MAX_BASELINE
@@ -195,6 +195,7 @@ def save_checkpoint(path: Path, header: CheckpointHeader, network: MSiMamba) -> 
     """Write a checkpoint atomically and return it as it would be loaded."""
     tensors = {name: t.detach().contiguous().cpu() for name, t in network.state_dict().items()}
     entries = {f.name: getattr(header, f.name) for f in fields(CheckpointHeader)}
+    entries["architecture"] = plain_architecture(header.architecture)
     if not header.set_thresholds:  # releases that do not know them wrote these bytes
         del entries["set_thresholds"]
     text = msgspec.json.encode({"version": VERSION, **entries}).decode()

@@ -7,7 +7,7 @@ departs from it is a named option, marked "(ours)".
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
 Normalisation: TypeAlias = Literal["zscore", "none", "scaled"]
@@ -67,6 +67,9 @@ class MSiMambaConfig:
         each channel and time constant, and ``d_conv`` and ``expand`` are 1.
     mstb_identity
         True if the multi-scale block begins as the identity: its last convolution is zero (ours).
+    frequencies
+        Frequencies, cycles per window in rising order, of which the k strongest are picked; ()
+        for all, as in the paper. With k of them, all windows share their patch sizes (ours).
     """
 
     n_channels: int = 4
@@ -93,10 +96,12 @@ class MSiMambaConfig:
     blanking: float = 0.0
     time_constants: tuple[float, ...] = ()
     mstb_identity: bool = False
+    frequencies: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_scales <= self.n_times // 2:
             raise ValueError(f"n_scales must be 1 to n_times // 2, not {self.n_scales}")
+        self._check_frequencies()
         if not self.kernels or any(size < 1 or size % 2 == 0 for size in self.kernels):
             raise ValueError(f"kernels must be odd and positive, not {self.kernels}")
         first, stop = self.bins
@@ -109,12 +114,40 @@ class MSiMambaConfig:
         if self.mixer == "evidence":
             self._check_evidence()
 
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        """Frequencies that can be picked, in cycles per window and rising order."""
+        return self.frequencies or tuple(range(1, self.n_times // 2 + 1))
+
+    @property
+    def periods(self) -> list[int]:
+        """Patch sizes that can be picked, in rising order."""
+        return sorted({math.ceil(self.n_times / f) for f in self.candidates})
+
+    def _check_frequencies(self) -> None:
+        f = self.frequencies
+        if f and not (f[0] >= 1 and f[-1] <= self.n_times // 2 and list(f) == sorted(set(f))):
+            raise ValueError(f"frequencies must rise within 1 to n_times // 2, not {f}")
+        if f and len(f) < self.n_scales:
+            raise ValueError(f"frequencies must be {self.n_scales} (n_scales) or more, not {f}")
+
     def _check_evidence(self) -> None:
         if not self.time_constants or not all(0 < t < math.inf for t in self.time_constants):
             raise ValueError(f"time_constants must be positive, not {self.time_constants}")
         sizes = (self.n_channels * len(self.time_constants), 1, 1)
         if (self.d_state, self.d_conv, self.expand) != sizes:
             raise ValueError(f"d_state, d_conv and expand must be {sizes} for the mixer evidence")
+
+
+def plain_architecture(config: MSiMambaConfig) -> dict[str, object]:
+    """Return all options by name, without ``frequencies`` if there are none.
+
+    Releases that do not know them then read, and wrote, the same.
+    """
+    entries: dict[str, object] = asdict(config)
+    if not config.frequencies:
+        del entries["frequencies"]
+    return entries
 
 
 REFERENCE = MSiMambaConfig()

@@ -39,7 +39,9 @@ def zscore(x: Tensor) -> Tensor:
     return torch.where(deviation < FLAT_UV, 0.0, centred / deviation)
 
 
-def dominant_periods(x: Tensor, n_scales: int, ranking: Ranking) -> tuple[Tensor, Tensor]:
+def dominant_periods(
+    x: Tensor, f: Tensor, n_scales: int, ranking: Ranking
+) -> tuple[Tensor, Tensor]:
     """Find the patch sizes of the k strongest frequencies of each window, and their weights.
 
     TimesNet takes the mean over the batch; here each window counts alone, so that a result never
@@ -50,14 +52,15 @@ def dominant_periods(x: Tensor, n_scales: int, ranking: Ranking) -> tuple[Tensor
     ----------
     x
         (B, C, L) float64.
+    f
+        (F,) int64, the frequencies that can be picked, rising.
 
     Returns
     -------
     periods (B, k) int64, p = ceil(L / f), and weights (B, k), the softmax of the plain amplitudes.
     """
     n_times = x.shape[-1]
-    amplitude = torch.fft.rfft(x).abs().mean(1)[:, 1:]  # (B, L // 2), f = 1 .. L // 2
-    f = torch.arange(1, n_times // 2 + 1, device=x.device)
+    amplitude = torch.fft.rfft(x).abs().mean(1).index_select(-1, f)  # (B, F)
     score = amplitude * f if ranking == "whitened" else amplitude
     largest = score.amax(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
     order = (score / largest * 1e9).round().sort(dim=-1, descending=True, stable=True).indices
@@ -94,9 +97,12 @@ class InceptionConv2d(nn.Module):
 class MultiScaleTemporalBlock(nn.Module):
     """MSTB: X' = X + sum_i w_i X_i, with each X_i convolved in a 2-D map of one patch size."""
 
+    f: Tensor
+
     def __init__(self, config: MSiMambaConfig) -> None:
         super().__init__()
         self.config = config
+        self.register_buffer("f", torch.tensor(config.candidates), persistent=False)
         self.widen = InceptionConv2d(config.n_channels, config.hidden, config.kernels)
         self.narrow = InceptionConv2d(config.hidden, config.n_channels, config.kernels)
         if config.mstb_identity:
@@ -105,7 +111,8 @@ class MultiScaleTemporalBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to windows (B, C, L) of any float type; output in the weights' type."""
-        periods, weights = dominant_periods(x.double(), self.config.n_scales, self.config.ranking)
+        c = self.config
+        periods, weights = dominant_periods(x.double(), self.f, c.n_scales, c.ranking)
         (wide, wide_bias), (narrow, narrow_bias) = self.widen.merged(), self.narrow.merged()
         x, weights = x.to(wide.dtype), weights.to(wide.dtype)
         out = x.clone()

@@ -107,6 +107,7 @@ class PatchLayout:
 class StaticTemporalBlock(nn.Module):
     """The MSTB with static shapes and kernels merged once."""
 
+    f: Tensor
     wide: Tensor
     wide_bias: Tensor
     narrow: Tensor
@@ -119,6 +120,7 @@ class StaticTemporalBlock(nn.Module):
     def __init__(self, block: MultiScaleTemporalBlock) -> None:
         super().__init__()
         self.config = block.config
+        self.register_buffer("f", block.f, persistent=False)
         self._store_kernels(block)
         self._store_tables()
 
@@ -138,7 +140,7 @@ class StaticTemporalBlock(nn.Module):
 
     def _store_tables(self) -> None:
         n_times, size, device = self.config.n_times, self.wide.shape[-1], self.wide.device
-        periods = sorted({math.ceil(n_times / f) for f in range(1, n_times // 2 + 1)})
+        periods = self.config.periods
         n_places = 1 + max(math.ceil(n_times / p) * (p + size // 2) for p in periods)
         tables = [PatchLayout(n_times, period, size, n_places) for period in periods]
         which = torch.zeros(n_times + 1, dtype=torch.int64)  # by period
@@ -150,7 +152,8 @@ class StaticTemporalBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to windows (B, C, L) of any float type; output in the weights' type."""
-        periods, weights = dominant_periods(x.double(), self.config.n_scales, self.config.ranking)
+        c = self.config
+        periods, weights = dominant_periods(x.double(), self.f, c.n_scales, c.ranking)
         x, weights = x.to(self.wide.dtype), weights.to(self.wide.dtype)
         tables = self.which[periods]  # (B, k)
         half = self.wide.shape[-1] // 2

@@ -69,6 +69,7 @@ class DemoRecipe:
     """Complete settings of the demo.
 
     ``memory_seconds`` is the time after which 1/e of the state is left without new input.
+    ``training`` trains the network without its multi-scale block, and ``finish`` then with it.
     ``learn``, ``choose`` and ``test`` are the training, validation and test people.
     """
 
@@ -76,6 +77,7 @@ class DemoRecipe:
     signal: SignalConfig
     memory_seconds: float
     training: TrainingConfig
+    finish: TrainingConfig
     learn: SimulatedPeople
     choose: SimulatedPeople
     test: SimulatedPeople
@@ -89,21 +91,38 @@ DEMO = DemoRecipe(
     MSiMambaConfig(
         n_times=256,
         n_outputs=sum(SIZES),
-        mstb=False,
+        n_scales=2,
+        kernels=(1, 3),
+        hidden=2,
         d_model=32,
         d_ff=64,
         n_layers=1,
         d_state=4,
-        normalisation="none",
+        normalisation="scaled",
         embedding="spectral",
         bins=(2, 80),
         bands=39,
         mixer="memory",
         dt=(3e-3, 5e-2),
+        mstb_identity=True,
+        frequencies=(32, 64),
     ),
     SignalConfig(window=256, hop=64),
     memory_seconds=20.0,
-    training=TrainingConfig(epochs=15, batch=8, carried=0.9, learning_rate=4e-3, averaging=0.95),
+    training=TrainingConfig(
+        epochs=15,
+        batch=8,
+        carried=0.9,
+        learning_rate=4e-3,
+        averaging=0.95,
+    ),
+    finish=TrainingConfig(
+        epochs=1,
+        batch=8,
+        carried=0.9,
+        learning_rate=1e-3,
+        averaging=0.95,
+    ),
     learn=SimulatedPeople(100_000, 1000, 60.0),
     choose=SimulatedPeople(200_000, 32, 120.0),
     test=SimulatedPeople(300_000, 32, 240.0),
@@ -141,34 +160,54 @@ def simulate_person(seed: int, signal: SignalConfig, seconds: float) -> HopSeque
 
 
 def train_demo(
-    path: Path, seed: int = 0, on_progress: OnProgress | None = None, recipe: DemoRecipe = DEMO
+    path: Path,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+    recipe: DemoRecipe = DEMO,
+    bare: MSiMamba | None = None,
 ) -> Checkpoint:
     """Train the demo and write it, with its model card beside it as ``.md``.
 
     Training uses one thread: a second gains little at this size, and results depend on less.
     The same seed gives the same file on the same processor with the same release of torch.
+
+    Parameters
+    ----------
+    path
+        File of the checkpoint.
+    seed
+        Seed of the weights, the dropout and the order of the sequences.
+    on_progress
+        Called after each epoch.
+    recipe
+        Settings of the demo.
+    bare
+        The network without its multi-scale block, if it is trained already.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        network = new_network(recipe.architecture, seed)
         choose = recipe.choose.sequences(recipe.signal)
-        config = replace(recipe.training, seed=seed)
-        temperature = train(
-            network,
-            OUTPUTS,
-            recipe.learn.sequences(recipe.signal),
-            choose,
-            recipe.r,
-            config,
-            on_progress,
-        )
+        learn = recipe.learn.sequences(recipe.signal)
+
+        def learn_with(network: MSiMamba, config: TrainingConfig) -> dict[str, float]:
+            config = replace(config, seed=seed)
+            return train(network, OUTPUTS, learn, choose, recipe.r, config, on_progress)
+
+        if bare is None:
+            # Training standardises the embedding, so the unit of the windows makes no difference.
+            plain = replace(recipe.architecture, mstb=False, normalisation="none")
+            bare = new_network(plain, seed)
+            learn_with(bare, recipe.training)
+        network = new_network(recipe.architecture, seed)
+        network.load_state_dict(bare.state_dict(), strict=False)
+        temperature = learn_with(network, recipe.finish)
         thresholds = fit_set_thresholds(network, OUTPUTS, choose, recipe.r, temperature)
         test = recipe.test.sequences(recipe.signal)
         scores = score_demo(network, choose, test, recipe.r)
     finally:
         torch.set_num_threads(threads)
-    learn = recipe.learn
+    people = recipe.learn
     header = CheckpointHeader(
         name="demo",
         architecture=recipe.architecture,
@@ -177,7 +216,7 @@ def train_demo(
         r=recipe.r,
         outputs=OUTPUTS,
         temperature=temperature,
-        trained_on=f"simulated EEG, {learn.number} people of {learn.seconds:g} s each",
+        trained_on=f"simulated EEG, {people.number} people of {people.seconds:g} s each",
         scores=scores,
         licence="same as the project",
         notice=NOTICE,

@@ -112,6 +112,8 @@ def fit(
     plain = msgspec.to_builtins(job)
     if not job.chooses_r:
         del plain[CHOOSES_R]  # so that a training which an earlier release began goes on
+    if not job.recipe.architecture.frequencies:
+        del plain["recipe"]["architecture"]["frequencies"]
     store = ResumeStore(path.with_suffix(".training"), plain)
     saved = store.open(resume)
     setting, recipe = job.setting, job.recipe

@@ -261,7 +261,9 @@ def roofline(network: MSiMamba, x: Windows, spent: Mapping[str, list[float]]) ->
     The longer of the two counts.
     """
     seen = zscore(torch.from_numpy(x[:SLICE]).double())
-    periods, weights = dominant_periods(seen, REFERENCE.n_scales, REFERENCE.ranking)
+    periods, weights = dominant_periods(
+        seen, torch.tensor(REFERENCE.candidates), REFERENCE.n_scales, REFERENCE.ranking
+    )
     # Maps below this weight need not be computed.
     counts = weights >= MIN_WEIGHT * torch.finfo(torch.float32).eps
     work = statistics.mean(

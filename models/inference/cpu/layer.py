@@ -85,13 +85,14 @@ class CPURecurrence:
 
     def _run_tokenwise(self, delta: Tensor, entering: Tensor, space: Workspace, h: Tensor) -> None:
         """Run token by token, so that the data stay in the CPU's caches."""
-        rows = (delta, entering, space.B, space.C, space.y_rows)
+        rows = (delta, entering, space.B, space.C.transpose(1, 2), space.y)
         parts = (torch.split(each, len(h)) for each in rows)
         for delta_t, entering_t, B, C, y in zip(*parts, strict=True):
             torch.mul(delta_t, self._decay, out=space.decay)
             torch.exp2(space.decay, out=space.decay)
             h.mul_(space.decay).addcmul_(entering_t, B)
-            torch.bmm(C, h, out=y)
+            torch.mul(h, C, out=space.decay)
+            torch.sum(space.decay, 1, out=y)
 
     def _run_together(self, delta: Tensor, entering: Tensor, space: Workspace, h: Tensor) -> None:
         """Run as many operations as possible on all tokens together."""

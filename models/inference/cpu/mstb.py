@@ -43,6 +43,8 @@ GROUPED_FROM = 6
 """Maps of one patch size from which they are convolved together."""
 MIN_WEIGHT = 1 / 64
 """Smallest weight of a map that counts, in units of the rounding of 1."""
+FEW_FREQUENCIES = 16
+"""Frequencies up to which a product with their waves replaces the Fourier transform."""
 MIN_COLUMNS = 12
 """Columns to which a product is padded; with fewer it takes 50 % longer."""
 TINY = np.finfo(np.float64).tiny
@@ -57,8 +59,9 @@ class CPUMultiScaleBlock:
         like = block.widen.merged()[0]
         self._dtype, self._least = like.numpy().dtype, MIN_WEIGHT * torch.finfo(like.dtype).eps
 
-    def apply(self, x: Doubles) -> Tensor:
-        """Apply the block to windows (B, C, L); the result has the same shape."""
+    def apply(self, given: Tensor, unit: float = 1.0) -> Tensor:
+        """Apply the block to windows (B, C, L), divided by a unit; of the same shape."""
+        x: Doubles = np.divide(given.numpy(), unit, dtype=np.float64)  # for the choice of periods
         windows = x.swapaxes(1, 2).astype(self._dtype, order="C")  # (B, L, C)
         out = windows.copy()
         for period, picks in self._picks(x).items():
@@ -119,22 +122,24 @@ class PeriodPicker:
     """Picks patch sizes and weights of windows, like ``msimamba.dominant_periods``, in NumPy.
 
     NumPy's calls cost a third of PyTorch's, the amplitudes of a complex spectrum a sixth. The
-    largest of few scores are found faster than all are sorted.
+    largest of few scores are found faster than all are sorted. Few frequencies are a product with
+    their waves.
     """
 
     def __init__(self, config: MSiMambaConfig) -> None:
-        f = np.arange(1, config.n_times // 2 + 1)
+        f = np.array(config.candidates)
         self._f = f.astype(np.float64) if config.ranking == "whitened" else None
         self._n_scales = config.n_scales
+        self._bins = f if config.frequencies else slice(1, None)
+        phases = 2 * np.pi / config.n_times * (np.outer(np.arange(config.n_times), f))
+        few = len(f) <= FEW_FREQUENCIES
+        self._waves = np.concatenate([np.cos(phases), np.sin(phases)], 1) if few else None
         self.each: Integers = -(-config.n_times // f)
         """Patch size of each frequency."""
 
     def pick(self, x: Doubles) -> tuple[Integers, Doubles]:
         """Return periods and weights, (B, k) each, of windows (B, C, L)."""
-        spectrum = torch.fft.rfft(torch.from_numpy(x)).numpy()[..., 1:]
-        power = np.square(spectrum.real)
-        power += np.square(spectrum.imag)
-        amplitude = np.add.reduce(np.sqrt(power, out=power), 1) / x.shape[1]
+        amplitude = self.amplitude(x)
         score = amplitude if self._f is None else amplitude * self._f
         largest = np.maximum(np.maximum.reduce(score, -1, keepdims=True), TINY)
         rank, rows = np.rint(score / largest * 1e9), np.arange(len(score))
@@ -143,8 +148,26 @@ class PeriodPicker:
             picks[:, place] = found = rank.argmax(-1)  # of equal scores, the lower frequency
             rank[rows, found] = -1.0
         chosen = amplitude[rows[:, None], picks]
-        shares = np.exp(chosen - np.maximum.reduce(chosen, -1, keepdims=True))
-        return self.each[picks], shares / np.add.reduce(shares, -1, keepdims=True)
+        return self.each[picks], softmax(chosen)
+
+    def amplitude(self, x: Doubles) -> Doubles:
+        """Return the amplitude of windows (B, C, L) at each frequency, (B, F)."""
+        if self._waves is None:
+            spectrum = torch.fft.rfft(torch.from_numpy(x)).numpy()[..., self._bins]
+            real, imaginary = spectrum.real, spectrum.imag
+        else:
+            parts = (x.reshape(-1, x.shape[-1]) @ self._waves).reshape(*x.shape[:2], 2, -1)
+            real, imaginary = parts[:, :, 0], parts[:, :, 1]
+        power: Doubles = np.square(real)
+        power += np.square(imaginary)
+        return np.add.reduce(np.sqrt(power, out=power), 1) / x.shape[1]
+
+
+def softmax(x: Doubles) -> Doubles:
+    """Return the softmax over the last axis; NumPy's calls take a tenth of SciPy's."""
+    shares = np.exp(x - np.maximum.reduce(x, -1, keepdims=True))
+    total: Doubles = shares / np.add.reduce(shares, -1, keepdims=True)
+    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +204,7 @@ def make_patch_kernels(block: MultiScaleTemporalBlock) -> dict[int, PatchKernels
     """Cut the kernels of a block for each patch size that can be picked."""
     n_times = block.config.n_times
     merged = block.widen.merged(), block.narrow.merged()
-    periods = {math.ceil(n_times / f) for f in range(1, n_times // 2 + 1)}
-    return {period: _cut_kernels(n_times, period, *merged) for period in sorted(periods)}
+    return {period: _cut_kernels(n_times, period, *merged) for period in block.config.periods}
 
 
 def _cut_kernels(

@@ -20,6 +20,7 @@ from torch.nn.functional import layer_norm, linear
 
 from mimamba.models.inference.cpu.layer import Workspaces, make_layer, norm_arguments
 from mimamba.models.inference.cpu.mstb import CPUMultiScaleBlock
+from mimamba.models.inference.cpu.short_rows import CPUShortRowBlock, has_short_rows
 from mimamba.models.network.embedding import MAX_DEVIATIONS, MIN_POWER, SpectralEmbedding
 from mimamba.models.network.msimamba import (
     FLAT_UV,
@@ -45,7 +46,7 @@ class CPUNetwork:
     def __init__(self, network: MSiMamba) -> None:
         network = copy.deepcopy(network).eval().requires_grad_(False)
         self.config, mstb = network.config, network.mstb
-        self._mstb = CPUMultiScaleBlock(mstb) if isinstance(mstb, MultiScaleTemporalBlock) else None
+        self._mstb = _make_block(mstb) if isinstance(mstb, MultiScaleTemporalBlock) else None
         self._embedding = CPUEmbedding(network)
         blocks = [e for e in network.layers if isinstance(e, TemporalSpatialFusionBlock)]
         self._layers = [make_layer(each) for each in blocks]
@@ -87,16 +88,16 @@ class CPUNetwork:
 
     def _preprocess(self, x: Tensor) -> Tensor:
         """Normalise windows (B, C, L), µV, and apply the MSTB; the result has the weights' type."""
-        values = x.numpy().astype(np.float64)  # the choice of periods needs float64
-        if self.config.normalisation == "zscore":
+        how, unit = self.config.normalisation, 1.0
+        if how == "zscore":
+            values = x.numpy().astype(np.float64)  # as precise as the choice of periods
             zscore(values)
-        elif self.config.normalisation == "scaled":
-            values /= SCALE_UV
-        return (
-            self._mstb.apply(values)
-            if self._mstb
-            else torch.from_numpy(values).to(self._head.weight.dtype)
-        )
+            x = torch.from_numpy(values)
+        elif how == "scaled":
+            unit = SCALE_UV
+        if self._mstb:
+            return self._mstb.apply(x, unit)
+        return (x / unit if unit != 1 else x).to(self._head.weight.dtype)
 
 
 class CPUEmbedding:
@@ -121,17 +122,19 @@ class SpectralPower:
     """Standardised log power, as in ``SpectralEmbedding``, in NumPy: in a third of the time.
 
     PyTorch's absolute values of complex numbers cost several times as much as NumPy's squares, and
-    only the bins in bands are needed.
+    only the bins in bands are needed. Memory is allocated once, since the allocator of a service
+    gives large blocks back to the system, and a step would fault their pages in again.
     """
 
     def __init__(self, embedding: SpectralEmbedding) -> None:
         self._window, self._bins = embedding.window, slice(embedding.first, embedding.stop)
         self._width = embedding.width
-        self._mean, self._deviation = embedding.mean.numpy(), embedding.deviation.numpy()
+        self._mean, self._scale = embedding.mean.numpy(), 1 / embedding.deviation.numpy()
+        self._tapered = self._spectrum = self._window.new_empty(0)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (B, C, F) of windows (B, C, L)."""
-        spectrum = torch.fft.rfft(x * self._window)[..., self._bins].numpy()
+        spectrum = self._transform(x)[..., self._bins].numpy()
         power = np.square(spectrum.real)
         power += np.square(spectrum.imag)
         bins = power.reshape(*power.shape[:-1], -1, self._width)
@@ -142,9 +145,23 @@ class SpectralPower:
         bands += MIN_POWER
         np.log(bands, out=bands)
         bands -= self._mean
-        bands /= self._deviation
+        bands *= self._scale
         np.clip(bands, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=bands)
         return torch.from_numpy(bands)
+
+    def _transform(self, x: Tensor) -> Tensor:
+        """Return the spectrum of windows under the Hann window, (B, C, L // 2 + 1)."""
+        if len(self._tapered) < len(x):
+            n_bins = x.shape[-1] // 2 + 1
+            self._tapered = torch.empty_like(x, memory_format=torch.contiguous_format)
+            self._spectrum = torch.empty(*x.shape[:2], n_bins, dtype=x.dtype.to_complex())
+        tapered, spectrum = self._tapered[: len(x)], self._spectrum[: len(x)]
+        torch.mul(x, self._window, out=tapered)
+        return torch.fft.rfft(tapered, out=spectrum)
+
+
+def _make_block(block: MultiScaleTemporalBlock) -> CPUMultiScaleBlock | CPUShortRowBlock:
+    return CPUShortRowBlock(block) if has_short_rows(block.config) else CPUMultiScaleBlock(block)
 
 
 def zscore(x: NDArray[np.float64]) -> None:

@@ -209,22 +209,30 @@ def test_zscore_is_per_window_and_channel() -> None:
     close(z.square().mean(-1), torch.ones(3, 4, dtype=torch.float64))
 
 
+def all_of(n_times: int) -> Tensor:
+    """All frequencies of a window."""
+    return torch.arange(1, n_times // 2 + 1)
+
+
 def test_periods_are_the_strongest_frequencies() -> None:
     times = torch.arange(128, dtype=torch.float64) / 128
     x = sum(a * torch.sin(2 * math.pi * f * times) for f, a in ((5, 3.0), (11, 2.0), (40, 1.0)))
     assert isinstance(x, Tensor)
     windows = x.expand(2, 4, 128)
-    periods, weights = dominant_periods(windows, 3, "amplitude")
+    periods, weights = dominant_periods(windows, all_of(128), 3, "amplitude")
     assert periods.tolist() == [[26, 12, 4]] * 2  # ceil(128 / 5), ceil(128 / 11), ceil(128 / 40)
     amplitudes = torch.tensor([3.0, 2.0, 1.0], dtype=torch.float64) * 64
     close(weights[0], softmax(amplitudes, dim=-1))
-    assert dominant_periods(windows, 3, "whitened")[0].tolist() == [[4, 12, 26]] * 2
+    assert dominant_periods(windows, all_of(128), 3, "whitened")[0].tolist() == [[4, 12, 26]] * 2
+    few = dominant_periods(windows, torch.tensor([4, 11, 40]), 2, "amplitude")
+    assert few[0].tolist() == [[12, 4]] * 2
+    close(few[1][0], softmax(amplitudes[1:], dim=-1))
 
 
 def test_a_constant_has_no_part_in_the_periods() -> None:
     x = eeg(4, 4, 64)
-    assert dominant_periods(x + 1e4, 3, "amplitude")[0].equal(
-        dominant_periods(x, 3, "amplitude")[0]
+    assert dominant_periods(x + 1e4, all_of(64), 3, "amplitude")[0].equal(
+        dominant_periods(x, all_of(64), 3, "amplitude")[0]
     )
 
 
@@ -233,9 +241,9 @@ def test_ties_go_to_the_lower_frequency() -> None:
     for place in range(0, 128, 5):
         shifted = impulse.clone()
         shifted[..., place] = 7.3
-        assert dominant_periods(shifted, 3, "amplitude")[0].tolist() == [[128, 64, 43]]
-    assert dominant_periods(impulse, 3, "amplitude")[0].tolist() == [[128, 64, 43]]
-    assert dominant_periods(impulse, 3, "amplitude")[1].tolist() == [[1 / 3] * 3]
+        assert dominant_periods(shifted, all_of(128), 3, "amplitude")[0].tolist() == [[128, 64, 43]]
+    assert dominant_periods(impulse, all_of(128), 3, "amplitude")[0].tolist() == [[128, 64, 43]]
+    assert dominant_periods(impulse, all_of(128), 3, "amplitude")[1].tolist() == [[1 / 3] * 3]
 
 
 @given(period=st.integers(1, 70), n_times=st.integers(1, 70))
@@ -291,6 +299,9 @@ def test_the_mstb_equals_its_plain_form(n_times: int) -> None:
     [
         ({"n_scales": 0}, "n_scales"),
         ({"n_scales": 65}, "n_scales"),
+        ({"n_scales": 2, "frequencies": (4, 3)}, "frequencies"),
+        ({"n_scales": 2, "frequencies": (4, 65)}, "frequencies"),
+        ({"n_scales": 2, "frequencies": (4,)}, "frequencies"),
         ({"kernels": (1, 4)}, "kernels"),
         ({"kernels": ()}, "kernels"),
     ],

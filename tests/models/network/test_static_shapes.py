@@ -29,11 +29,13 @@ def impulses(batch: int, n_times: int, dtype: torch.dtype) -> Tensor:
 
 @st.composite
 def networks(draw: st.DrawFn) -> MSiMamba:
+    frequencies = draw(st.sampled_from([(), (), (16, 32), (7, 11, 22)]))
     config = MSiMambaConfig(
         n_channels=draw(st.sampled_from([1, 4])),
         n_times=draw(st.sampled_from([64, 125, 128, 256])),
         n_outputs=3,
-        n_scales=draw(st.integers(1, 4)),
+        n_scales=draw(st.integers(1, len(frequencies) or 4)),
+        frequencies=frequencies,
         kernels=draw(st.sampled_from([(1,), (3,), (1, 3, 5), (7, 1)])),
         hidden=draw(st.integers(1, 4)),
         d_model=8,

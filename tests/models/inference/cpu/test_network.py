@@ -35,11 +35,13 @@ def stepped(form: CPUNetwork, x: Tensor, r: Tensor, states: States) -> tuple[Ten
 def networks(draw: st.DrawFn) -> MSiMamba:
     mixer = draw(st.sampled_from(MIXERS))
     n_channels, evidence = draw(st.sampled_from([1, 4])), mixer == "evidence"
+    frequencies = draw(st.sampled_from([(), (), (16, 32), (11, 22), (7,)]))
     config = MSiMambaConfig(
         n_channels=n_channels,
         n_times=draw(st.sampled_from([64, 125, 128])),
         n_outputs=3,
-        n_scales=draw(st.integers(1, 4)),
+        n_scales=draw(st.integers(1, len(frequencies) or 4)),
+        frequencies=frequencies,
         kernels=draw(st.sampled_from([(1,), (3,), (1, 3, 5), (7, 1)])),
         hidden=draw(st.integers(1, 4)),
         d_model=8,
