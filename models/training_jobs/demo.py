@@ -7,7 +7,7 @@ simulator's scripted valence and arousal are the labels, and no person is in two
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.models.checkpoints.card import list_facts
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from mimamba.models.evaluation.candidates.candidate import split_outputs
+from mimamba.models.evaluation.live_reading import score_live
 from mimamba.models.evaluation.smoothing import choose_keep, smooth
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
@@ -28,7 +30,6 @@ from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.models.training.scoring import (
     fit_set_thresholds,
     score_logits,
-    score_network,
     sequence_logits,
 )
 from mimamba.models.training.trainer import OnProgress, TrainingConfig, new_network, train
@@ -204,7 +205,7 @@ def train_demo(
         temperature = learn_with(network, recipe.finish)
         thresholds = fit_set_thresholds(network, OUTPUTS, choose, recipe.r, temperature)
         test = recipe.test.sequences(recipe.signal)
-        scores = score_demo(network, choose, test, recipe.r)
+        scores = score_demo(network, choose, test, recipe)
     finally:
         torch.set_num_threads(threads)
     people = recipe.learn
@@ -228,12 +229,17 @@ def train_demo(
 
 
 def score_demo(
-    network: MSiMamba, choose: Sequence[HopSequence], test: Sequence[HopSequence], r: float
+    network: MSiMamba,
+    choose: Sequence[HopSequence],
+    test: Sequence[HopSequence],
+    recipe: DemoRecipe = DEMO,
 ) -> dict[str, float]:
-    """Return balanced accuracies on unseen people, with and without carried state.
+    """Return scores on unseen people, with and without carried state.
 
-    The fair comparison for a carried state is the same network window by window (r = 0) with
-    exponentially smoothed probabilities; the strength is chosen on the validation people.
+    They are balanced accuracies, and the seconds until a change of the label is followed
+    (``live_latency``). The fair comparison for a carried state is the same network window by window
+    (r = 0) with exponentially smoothed probabilities; the strength is chosen on the validation
+    people.
     """
     alone = sequence_logits(network, test, 0.0)
     keep = choose_keep(_probabilities(sequence_logits(network, choose, 0.0)), choose, SIZES)
@@ -242,15 +248,21 @@ def score_demo(
         for shares, sequence in zip(_probabilities(alone), test, strict=True)
     ]
     found = {
-        "subject": score_network(network, test, SIZES, r),
-        "subject (r = 0)": score_logits(alone, test, SIZES),
-        "subject (r = 0, smoothed)": score_logits(smoothed, test, SIZES),
+        "subject": sequence_logits(network, test, recipe.r),
+        "subject (r = 0)": alone,
+        "subject (r = 0, smoothed)": smoothed,
     }
-    return {
-        f"{protocol}/{output}/balanced_accuracy": accuracy
-        for protocol, evaluation in found.items()
-        for output, accuracy in zip(OUTPUTS, evaluation.accuracies, strict=True)
-    }
+    hop, scores = recipe.signal.hop / recipe.signal.sfreq, dict[str, float]()
+    for protocol, logits in found.items():
+        accuracies = score_logits(logits, test, SIZES).accuracies
+        heads = [split_outputs(shares, SIZES) for shares in _probabilities(logits)]
+        for k, (output, accuracy) in enumerate(zip(OUTPUTS, accuracies, strict=True)):
+            labels = [sequence.labels[:, k] for sequence in test]
+            latency = score_live(labels, [own[k] for own in heads], hop).latency
+            scores[f"{protocol}/{output}/balanced_accuracy"] = accuracy
+            if latency is not None:
+                scores[f"{protocol}/{output}/live_latency"] = latency
+    return scores
 
 
 def _probabilities(logits: Sequence[Tensor]) -> list[NDArray[np.float64]]:
@@ -261,10 +273,8 @@ def _probabilities(logits: Sequence[Tensor]) -> list[NDArray[np.float64]]:
 
 def demo_card(checkpoint: Checkpoint, recipe: DemoRecipe) -> str:
     """Return the model card as Markdown."""
-    rows = [(*key.split("/"), value) for key, value in checkpoint.scores.items()]
-    table = "\n".join(
-        f"| {protocol} | {output} | {value:.3f} |" for protocol, output, _, value in rows
-    )
+    measured = dict.fromkeys(key.rpartition("/")[0] for key in checkpoint.scores)
+    table = "\n".join(_row(checkpoint.scores, each) for each in measured)
     return f"""# {checkpoint.name}
 
 MS-iMamba for {", ".join(checkpoint.montage)}: {" and ".join(checkpoint.outputs)}, low or high.
@@ -278,10 +288,11 @@ recordings can be tried without training a model.
 {list_facts(checkpoint)}
 
 Balanced accuracy over all hops of {recipe.test.number} simulated people who are not in its training
-data, including the transitions between states; chance is 0.5:
+data, including the transitions between states; chance is 0.5. Their state changes all the time, so
+this is a live reading. Followed: seconds from a change to the first of three correct hops in a row:
 
-| protocol | output | balanced accuracy |
-|---|---|---|
+| protocol | output | balanced accuracy | followed, s |
+|---|---|---|---|
 {table}
 
 `subject` carries the state with r, `r = 0` uses each window alone, and `smoothed` is `r = 0` with
@@ -291,6 +302,13 @@ exponentially smoothed probabilities.
 `mimamba train demo` trains a checkpoint with the same recipe.
 The project's licence is BSD-3-Clause.
 """
+
+
+def _row(scores: Mapping[str, float], measured: str) -> str:
+    latency = scores.get(f"{measured}/live_latency")
+    followed = "" if latency is None else f"{latency:.1f}"
+    accuracy = scores[f"{measured}/balanced_accuracy"]
+    return f"| {measured.replace('/', ' | ')} | {accuracy:.3f} | {followed} |"
 
 
 def _verdict(checkpoint: Checkpoint) -> str:
