@@ -160,7 +160,8 @@ class PeriodPicker:
             real, imaginary = parts[:, :, 0], parts[:, :, 1]
         power: Doubles = np.square(real)
         power += np.square(imaginary)
-        return np.add.reduce(np.sqrt(power, out=power), 1) / x.shape[1]
+        amplitude: Doubles = np.add.reduce(np.sqrt(power, out=power), 1) / x.shape[1]
+        return amplitude
 
 
 def softmax(x: Doubles) -> Doubles:

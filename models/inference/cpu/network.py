@@ -157,7 +157,8 @@ class SpectralPower:
             self._spectrum = torch.empty(*x.shape[:2], n_bins, dtype=x.dtype.to_complex())
         tapered, spectrum = self._tapered[: len(x)], self._spectrum[: len(x)]
         torch.mul(x, self._window, out=tapered)
-        return torch.fft.rfft(tapered, out=spectrum)
+        torch.fft.rfft(tapered, out=spectrum)
+        return spectrum
 
 
 def _make_block(block: MultiScaleTemporalBlock) -> CPUMultiScaleBlock | CPUShortRowBlock:
