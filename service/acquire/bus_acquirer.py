@@ -175,6 +175,21 @@ class BusAcquirer(SourceAcquirer):
             await reading
         await publishing
 
+    async def withdraw(self) -> None:
+        """Take the announcement back, as soon as the bus answers: no worker begins the session."""
+        key = session_key(self._name)
+        while True:
+            with contextlib.suppress(NotStored, Overtaken):
+                found = await self._bus.newest(key)
+                taken = bool(found and found[0].payload)
+                there = decode_or_none(found[0].payload, Announcement) if taken else None
+                if there is None or there.push.stream != self._stream:
+                    return
+                await close_session(self._bus, self._name)  # for one that is about to begin it
+                await publish(self._bus, key, b"", guard=Guard(key, found[0].sequence))
+                return
+            await asyncio.sleep(RETRY_SECONDS)
+
     # On the event loop ---------------------------------------------------------------------------
 
     def _wake(self) -> None:

@@ -53,11 +53,14 @@ class BusMessage:
         Its number in the stream, from 1; numbers of other subjects lie between.
     payload
         The content.
+    stored
+        When it was stored, Unix time on the bus's clock, s.
     """
 
     subject: str
     sequence: int
     payload: bytes
+    stored: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,10 @@ class Bus(Protocol):
             Called with a message that comes while whoever follows waits for the next one; returns
             whether it has taken it. To wake a task for each message takes longer.
         """
+        ...
+
+    async def now(self) -> float:
+        """Return the time on the clock of ``BusMessage.stored``; raises NotStored."""
         ...
 
     async def newest(self, pattern: str) -> list[BusMessage]:

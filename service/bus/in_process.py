@@ -48,7 +48,7 @@ class _MemoryStream:
         if only or self._seconds is None:
             self.messages = [each for each in self.messages if each.subject != subject]
         self.sequence += 1
-        self.messages.append(BusMessage(subject, self.sequence, payload))
+        self.messages.append(BusMessage(subject, self.sequence, payload, time.time()))
         if not only and self._seconds is not None:
             self._times[self.sequence] = now
         if name is not None:
@@ -138,6 +138,10 @@ class InProcessBus:
             yield running
         finally:
             await running.aclose()  # type: ignore[attr-defined]
+
+    async def now(self) -> float:
+        """Return this machine's time; see ``Bus.now``."""
+        return time.time()
 
     async def newest(self, pattern: str) -> list[BusMessage]:
         """Return the newest message of each subject; see ``Bus.newest``."""

@@ -9,9 +9,9 @@ import logging
 import re
 import ssl
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -19,8 +19,7 @@ import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
+from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
@@ -34,6 +33,7 @@ from mimamba.service.bus.bus import (
     Overtaken,
     stream_of,
 )
+from mimamba.service.bus.nats_follower import RECONNECT_SECONDS, NATSFollower, cancellable
 from mimamba.service.bus.prompt_client import PromptClient
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ log = logging.getLogger(__name__)
 LEAST_SERVER = (2, 11)
 """Version of the server from which a guard may name a subject, and a message its own end."""
 CONNECT_SECONDS = 5
-RECONNECT_SECONDS = 0.1
-"""Pause between two attempts to connect again; attempts never end."""
 HEARTBEAT_SECONDS = 1.0
 """Of a server that has nothing to deliver; after two missing ones a follower begins anew. It also
 does once the connection is new, as a server forgets its followers when it ends."""
@@ -56,8 +54,9 @@ NAME_SECONDS = 60.0
 """As in the bus of one process."""
 WRONG_SEQUENCE = 10071
 """JetStream's error code for a guard that does not hold."""
-ACK_WORDS = 11
-"""Least words of the subject of an acknowledgement with domain and account."""
+PING_SECONDS = 2.0
+"""Between two questions to the server. After three without an answer its machine is taken for gone,
+and another server is tried: nobody closes the connections of a machine that lost its power."""
 MAX_WAITING = 8 << 20
 """Bytes that wait in memory while the server is away."""
 
@@ -75,164 +74,6 @@ class _Stored(msgspec.Struct):
     error: Problem | None = None
 
 
-class _Follower:
-    """A follower of messages, over all connections.
-
-    The library has followers, too (`ordered_consumer`), but each has two timers of its own, and
-    reads each message's number three times: that was a third of an idle worker's time.
-
-    Parameters
-    ----------
-    connection, js
-        The connection.
-    pattern
-        Of the subjects.
-    heartbeat
-        Seconds between signs of life from a server that has nothing to deliver.
-    after
-        Where it begins.
-    seen
-        Number of the last message that it is not to get; 0 for none.
-    at_once
-        As in ``Bus.follow``.
-    """
-
-    def __init__(
-        self,
-        connection: PromptClient,
-        js: JetStreamContext,
-        pattern: str,
-        heartbeat: float,
-        after: int | Literal["now", "newest"],
-        seen: int,
-        at_once: Callable[[BusMessage], bool] | None,
-    ) -> None:
-        self._connection, self._js = connection, js
-        self._pattern, self._heartbeat = pattern, heartbeat
-        self._newest, self._seen = after == "newest", seen
-        self._at_once = at_once
-        self._subscription: Subscription | None = None
-        self._delivered = 0  # messages of this subscription
-        self._broken = False  # it has missed some
-        self._heard = 0.0
-        self._arrived: deque[BusMessage] = deque()
-        self._news = asyncio.Event()
-        self._woken = False
-        self._idle = False  # whoever follows has taken all messages
-        self._failure: Exception | None = None
-
-    def wake(self) -> None:
-        """Let it look at the connection, which is new or closed, or begin anew."""
-        self._woken = True
-        self._news.set()
-
-    def check(self) -> None:
-        """Let it begin anew if two signs of life are missing, though there is a connection."""
-        if time.monotonic() - self._heard > 2 * self._heartbeat:
-            log.warning("bus", extra={"reason": f"nothing was heard of {self._pattern}"})
-            self._heard = time.monotonic()
-            self.wake()
-
-    async def subscribe(self) -> None:
-        """Ask for all messages after the last one that was seen; raises errors of the library."""
-        config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT)
-        if self._seen or not self._newest:
-            config = ConsumerConfig(
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seen + 1
-            )
-        inbox = self._connection.new_inbox()
-        config = config.evolve(
-            deliver_subject=inbox,
-            filter_subject=self._pattern,
-            ack_policy=AckPolicy.NONE,
-            max_deliver=1,
-            mem_storage=True,
-            num_replicas=1,
-            idle_heartbeat=self._heartbeat,
-        )
-        self._delivered, self._heard, self._broken = 0, time.monotonic(), False
-        present: Subscription | None = None
-
-        def take(message: Msg) -> None:
-            if present is self._subscription and not self._broken:  # else it is of one before
-                self._take(message)
-
-        present = self._subscription = await self._connection.subscribe_promptly(inbox, take)
-        try:
-            await self._js.add_consumer(stream_of(self._pattern).upper(), config)
-        except BaseException:
-            await self.unsubscribe()
-            raise
-
-    async def unsubscribe(self) -> None:
-        """Ask for no more."""
-        if self._subscription is not None:
-            with contextlib.suppress(nats.errors.Error, JetStreamError):
-                await self._connection.unsubscribe(self._subscription)
-
-    async def messages(self) -> AsyncIterator[BusMessage]:
-        """Return messages until the connection is closed."""
-        while True:
-            while self._arrived:
-                message = self._arrived.popleft()
-                if message.sequence > self._seen:  # else it came from the subscription before, too
-                    self._seen = message.sequence
-                    yield message
-            if self._failure is not None:
-                raise self._failure
-            if self._connection.is_closed:
-                return
-            if self._woken:
-                self._woken = False
-                await self._begin_anew()
-                continue
-            self._news.clear()
-            self._idle = True
-            try:
-                await self._news.wait()
-            finally:
-                self._idle = False
-
-    async def _begin_anew(self) -> None:
-        await self.unsubscribe()
-        if self._connection.is_closed:
-            return
-        try:
-            await self.subscribe()
-        except (nats.errors.Error, JetStreamError):  # the server is not ready yet
-            await asyncio.sleep(RECONNECT_SECONDS)
-            self.wake()
-
-    def _take(self, message: Msg) -> None:
-        """Take a message, or a sign of life, which has the number of the last message before it."""
-        self._heard = time.monotonic()
-        sequence, delivered = 0, self._delivered
-        if message.reply:
-            sequence, delivered = numbers_of(message.reply)
-            self._delivered += 1
-        elif last := (message.headers or {}).get("Nats-Last-Consumer"):
-            delivered = int(last)
-        if delivered != self._delivered:  # some are missing
-            self._broken = True
-            self.wake()
-        elif sequence > self._seen:  # else it came from the subscription before, too
-            self._give(BusMessage(message.subject, sequence, message.data))
-
-    def _give(self, message: BusMessage) -> None:
-        if self._idle and not self._arrived and self._taken_at_once(message):
-            self._seen = message.sequence
-        else:
-            self._arrived.append(message)
-            self._news.set()
-
-    def _taken_at_once(self, message: BusMessage) -> bool:
-        try:
-            return self._at_once is not None and self._at_once(message)
-        except Exception as error:  # noqa: BLE001  raised for whoever follows
-            self._failure = error
-            return False
-
-
 class NATSBus:
     """One connection to a NATS server; see ``Bus``. Made by ``connect``."""
 
@@ -243,7 +84,7 @@ class NATSBus:
         self._inbox = connection.new_inbox()
         self._tokens = count()
         self._waiting: dict[str, asyncio.Future[int]] = {}
-        self._followers: set[_Follower] = set()
+        self._followers: set[NATSFollower] = set()
         self._checking = asyncio.create_task(self._check_followers())
         self.connected_since = time.monotonic()
 
@@ -257,6 +98,7 @@ class NATSBus:
         trust: ssl.SSLContext | None = None,
         credentials: UserCredentials | None = None,
         heartbeat: float = HEARTBEAT_SECONDS,
+        ping: float = PING_SECONDS,
     ) -> Self:
         """Connect to a server, or to several with commas between; make the streams.
 
@@ -275,6 +117,8 @@ class NATSBus:
             Those of a user, if the server has accounts instead of passwords.
         heartbeat
             Seconds between signs of life from a server that has nothing to deliver.
+        ping
+            Seconds between two questions to the server.
 
         Raises
         ------
@@ -285,7 +129,8 @@ class NATSBus:
         errors: list[str] = []
         made: list[Self] = []
         connection = PromptClient()
-        pause: dict[str, Any] = {"reconnect_time_wait": RECONNECT_SECONDS}  # the library says int
+        # The library says that these are int.
+        pause: dict[str, Any] = {"reconnect_time_wait": RECONNECT_SECONDS, "ping_interval": ping}
 
         async def reconnected() -> None:
             for each in made:
@@ -311,6 +156,7 @@ class NATSBus:
                     **pause,
                     max_reconnect_attempts=1,
                     pending_size=MAX_WAITING,
+                    max_outstanding_pings=2,
                     error_cb=report,
                     reconnected_cb=reconnected,
                     closed_cb=closed,
@@ -444,7 +290,7 @@ class NATSBus:
         try:
             if after != "newest":
                 seen = await self._last_sequence(stream) if after == "now" else after
-            follower = _Follower(
+            follower = NATSFollower(
                 self._connection, self._js, pattern, self._heartbeat, after, seen, at_once
             )
             await follower.subscribe()
@@ -471,31 +317,48 @@ class NATSBus:
             each.wake()
 
     async def _last_sequence(self, stream: str) -> int:
-        return (await self._js.stream_info(stream)).state.last_seq
+        return (await cancellable(self._js.stream_info(stream))).state.last_seq
+
+    async def now(self) -> float:
+        """Return the server's time; see ``Bus.now``."""
+        try:
+            asking = self._connection.request("$JS.API.STREAM.INFO.IN", timeout=ACK_SECONDS)
+            answer = await cancellable(asking)
+        except nats.errors.Error as error:
+            raise NotStored(str(error) or type(error).__name__) from error
+        told = json.loads(answer.data).get("ts")
+        if told is None:
+            raise NotStored("the server tells no time")
+        return datetime.fromisoformat(told).timestamp()
 
     async def newest(self, pattern: str) -> list[BusMessage]:
         """Return the newest message of each subject; see ``Bus.newest``."""
         stream = stream_of(pattern).upper()
         inbox = self._connection.new_inbox()
-        subscription = await self._connection.subscribe(inbox)
         found: list[BusMessage] = []
+        subscription: Subscription | None = None
         try:
+            subscription = await self._connection.subscribe(inbox)
             request = json.dumps({"multi_last": [pattern]}).encode()
             await self._connection.publish(f"$JS.API.DIRECT.GET.{stream}", request, reply=inbox)
             while True:
-                message = await subscription.next_msg(ACK_SECONDS)
+                message = await cancellable(subscription.next_msg(ACK_SECONDS))
                 headers = message.headers or {}
                 if status := headers.get("Status"):
                     if status in ("204", "404"):  # the end, or nothing at all
                         return found
                     raise NotStored(f"the server answers {status}: {headers.get('Description')}")
                 subject, sequence = headers["Nats-Subject"], int(headers["Nats-Sequence"])
-                found.append(BusMessage(subject, sequence, message.data))
+                stored = datetime.fromisoformat(headers["Nats-Time-Stamp"]).timestamp()
+                found.append(BusMessage(subject, sequence, message.data, stored))
         except nats.errors.TimeoutError as error:
             raise NotStored(f"no answer within {ACK_SECONDS:g} s") from error
+        except nats.errors.Error as error:
+            raise NotStored(str(error) or type(error).__name__) from error
         finally:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
+            if subscription is not None:
+                with contextlib.suppress(nats.errors.Error):
+                    await subscription.unsubscribe()
 
     async def answer(self, name: str) -> None:
         """Be there under a name."""
@@ -507,13 +370,14 @@ class NATSBus:
         # The library writes the ping of a flush before a subscription that waits in its own queue:
         # only the second one shows that the server knows the name.
         with contextlib.suppress(nats.errors.Error):  # else it knows once it is back
-            await self._connection.flush()
-            await self._connection.flush()
+            await cancellable(self._connection.flush())
+            await cancellable(self._connection.flush())
 
     async def is_there(self, name: str) -> bool:
         """Return whether a connection has this name: the server knows at once if none has."""
         try:
-            await self._connection.request(f"alive.{name}", timeout=ANSWER_SECONDS)
+            asking = self._connection.request(f"alive.{name}", timeout=ANSWER_SECONDS)
+            await cancellable(asking)
         except nats.errors.NoRespondersError:
             return False
         except nats.errors.Error:  # it is slow, or the server is away
@@ -526,17 +390,6 @@ class NATSBus:
             await asyncio.wait([*self._waiting.values()], timeout=ACK_SECONDS)
         self._checking.cancel()
         await self._connection.close()
-
-
-def numbers_of(reply: str) -> tuple[int, int]:
-    """Return a message's number in its stream and among those delivered, from its reply subject.
-
-    That is ``$JS.ACK.STREAM.CONSUMER.DELIVERED.NUMBER.DELIVERY...``, with domain and account before
-    the stream where the server has these.
-    """
-    words = reply.split(".")
-    at = 5 if len(words) < ACK_WORDS else 7
-    return int(words[at]), int(words[at + 1])
 
 
 def without_password(url: str) -> str:

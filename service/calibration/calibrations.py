@@ -351,7 +351,7 @@ class Calibrations:
 
         Returns whether it was replaced. Raises NoSitting, and CannotCalibrate.
         """
-        with self._changing:
+        with self.sittings.alone(person):
             record = self.sittings.get(person, head)
             if found.looks is not None:
                 record = msgspec.structs.replace(record, looks=found.looks)
@@ -364,7 +364,7 @@ class Calibrations:
     def add_checks(self, person: str, head: str, right: int, checked: int) -> SittingRecord:
         """Count checks of a head today; raises NoSitting, and CannotCalibrate."""
         today = self.today().isoformat()
-        with self._changing:
+        with self.sittings.alone(person):
             record = self.sittings.get(person, head)
             if not record.head:
                 raise NoSitting(f"{person} has no head {head!r}. Choose one of the list.")

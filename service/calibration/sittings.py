@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 import struct
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -198,7 +197,15 @@ class Sittings:
 
     def __init__(self, people: People) -> None:
         self._people = people
-        self._adding = threading.Lock()
+
+    @contextmanager
+    def alone(self, person: str) -> Iterator[None]:
+        """Let no other service change a person's sittings meanwhile; raises CannotCalibrate."""
+        try:
+            with self._people.alone():
+                yield
+        except OSError as error:
+            raise self.cannot(person, error) from error
 
     def all(self, person: str) -> list[SittingRecord]:
         """Return a person's readable sittings, newest first."""
@@ -269,17 +276,14 @@ class Sittings:
 
     def add_moment(self, record: SittingRecord, moment: KeptMoment) -> tuple[KeptMoment, ...]:
         """Keep one more rated moment, and return all; raises CannotCalibrate."""
-        with self._adding:
+        with self.alone(record.person):
             moments = (*self.moments(record), moment)
-            try:
-                replace_file(self.moments_path(record), encode_moments(moments))
-            except OSError as error:
-                raise self.cannot(record.person, error) from error
+            replace_file(self.moments_path(record), encode_moments(moments))
             return moments
 
     def delete(self, record: SittingRecord) -> None:
         """Delete a sitting with its head, signal and ratings; raises CannotCalibrate."""
-        try:
+        with self.alone(record.person):
             for path in (
                 self.head_path(record),
                 self.signal_path(record),
@@ -287,8 +291,6 @@ class Sittings:
             ):
                 delete_file(path)
             delete_file(self._folder(record.person) / f"{record.id}.json")
-        except OSError as error:
-            raise self.cannot(record.person, error) from error
 
     def cannot(self, person: str, error: OSError) -> CannotCalibrate:
         """Return the error for a folder that cannot be written to."""

@@ -19,8 +19,17 @@ from mimamba.drivers.remote_acquirer import SILENCE_TIMEOUT, Inbox, InboxState, 
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.service.bus.bus import Bus, BusMessage, Guard, NotStored, publish
-from mimamba.service.cluster.request_messages import Answer, Refusal, Request, UseModel
-from mimamba.service.cluster.requests import ANSWER_SECONDS, fulfil
+from mimamba.service.cluster.request_messages import (
+    Answer,
+    BeginBaseline,
+    CancelBaseline,
+    Refusal,
+    Request,
+    UseBaseline,
+    UseModel,
+    WithdrawRest,
+)
+from mimamba.service.cluster.requests import ANSWER_SECONDS, fulfil, take_in_time
 from mimamba.service.cluster.session_results import ResultsSender
 from mimamba.service.cluster.subjects import (
     Announcement,
@@ -109,6 +118,9 @@ class ComputedSession:
         self._messages: asyncio.Queue[tuple[int, Ordered]] = asyncio.Queue()
         self._idle = False  # waiting for the next message
         self._taken = self._newest = self.after
+        self._packets = self.after  # number of the last message with packets
+        if state is not None and state.packets is not None:
+            self._packets = state.packets
         self._last_packet = time.monotonic()
         self._lost = False
         self._charge: float | None = None  # as the view has it
@@ -116,6 +128,7 @@ class ComputedSession:
         self._news = asyncio.Event()
         self._changing = asyncio.Lock()
         self._choice = state.choice if state else self._chosen()
+        self._rest = state.rest if state else None
 
     @property
     def session(self) -> Session | None:
@@ -137,7 +150,7 @@ class ComputedSession:
             return
         # To wake a task takes longer than all else that is done with a packet.
         if self._idle and self._messages.empty() and self._take_at_once(content):
-            self._taken = message.sequence
+            self._taken = self._packets = message.sequence
         else:
             self._messages.put_nowait((message.sequence, content))
 
@@ -226,11 +239,14 @@ class ComputedSession:
                 self._last_packet, self._lost = time.monotonic(), False
                 for samples in content.packets:
                     await self._take(samples)
+                self._packets = sequence
             elif isinstance(content, Request):
                 async with self._changing:
                     await self._settle()
                     await self._fulfil(content)
                     self._taken = sequence
+            elif content.after is not None and content.after < self._packets:
+                log.info("an order of a worker that was cut off", extra={"session": self.name})
             elif content.order == "lost":
                 await self._settle()
                 if self._driver is not None:
@@ -273,13 +289,21 @@ class ComputedSession:
 
     async def _fulfil(self, request: Request) -> None:
         """Do what a request asks, and answer: also to one that comes again after a take-over."""
+        if not await take_in_time(self._bus, self.name, request):
+            extra = {"session": self.name, "request": type(request.asked).__name__}
+            log.warning("a request came too late", extra=extra)
+            return
+        if isinstance(request.asked, WithdrawRest):
+            if request.asked.request != self._rest:
+                return  # it was not begun, or something else was since
+            request = Request(request.id, CancelBaseline())
         if self._session is None:
             refusal = Refusal(SessionOver.__name__, (f"Expected that {self.name} is open.",))
             answer = Answer(request.id, refusal)
         else:
             answer = await fulfil(request, self._session, self._sessions)
-            if isinstance(request.asked, UseModel) and answer.refusal is None:
-                self._choice = request.asked.choice
+            if answer.refusal is None:
+                self._note_done(request)
             await self._publish_view(self._view())
         subject, end = output_subject(self.name, "answers"), time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < end:  # then nobody waits for it any more
@@ -287,6 +311,16 @@ class ComputedSession:
                 await publish(self._bus, subject, pack(answer), guard=self._guard)
                 return
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _note_done(self, request: Request) -> None:
+        """Note what a state has to say of a request that was carried out."""
+        asked = request.asked
+        if isinstance(asked, UseModel):
+            self._choice = asked.choice
+        if isinstance(asked, BeginBaseline):
+            self._rest = request.id
+        elif isinstance(asked, UseModel | UseBaseline | CancelBaseline):
+            self._rest = None
 
     async def _settle(self) -> None:
         if self._session is not None:
@@ -300,9 +334,9 @@ class ComputedSession:
             live = self._inbox.info.live and self._session is not None
             if live and silence > SILENCE_TIMEOUT and not self._lost:
                 self._lost = True
-                await self._order(Order("lost"), f"lost-{self._taken}")
+                await self._order(Order("lost", self._packets), f"lost-{self._taken}")
             if silence > ACQUIRER_TIMEOUT:
-                await self._order(Order("close"), f"close-{self._taken}")
+                await self._order(Order("close", self._packets), f"close-{self._taken}")
 
     async def _order(self, order: Order, name: str) -> None:
         with contextlib.suppress(NotStored):  # the next round tries again
@@ -355,13 +389,14 @@ class ComputedSession:
         # Packets that come meanwhile are in the state, and are dropped when they come again.
         # Requests would be done twice, so they wait.
         async with self._changing:
-            sequence, choice = self._taken, self._choice
+            sequence, choice, rest = self._taken, self._choice, self._rest
+            packets = self._packets
             state = await asyncio.to_thread(self._pack, session)
         await sender.flush()
         await publish(
             self._bus,
             output_subject(self.name, "state"),
-            pack(SavedState(sequence, state, choice)),
+            pack(SavedState(sequence, state, choice, rest, packets)),
             guard=self._guard,
             only=True,
         )

@@ -62,6 +62,8 @@ class BusSessions(SessionRegistry):
         The bus.
     people
         The people and their baselines; None stores nothing.
+    opening
+        Seconds for a worker to open a session that was announced.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class BusSessions(SessionRegistry):
         default: ModelChoice,
         bus: Bus,
         people: People | None = None,
+        opening: float = OPENING_SECONDS,
     ) -> None:
         super().__init__(observer, default, people=people)
+        self._opening = opening
         self.name = secrets.token_hex(4)
         self.bus = bus
         self._workers = LiveWorkers()
@@ -79,6 +83,7 @@ class BusSessions(SessionRegistry):
         self._acquirers: dict[str, asyncio.Task[None]] = {}
         self._kept: dict[str, TakenBaseline] = {}
         self._keeping: set[asyncio.Task[None]] = set()
+        self._withdrawing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Follow the sessions and the workers of the bus until cancelled."""
@@ -147,15 +152,17 @@ class BusSessions(SessionRegistry):
         reading.add_done_callback(lambda _: self._acquirers.pop(name, None))
         opened = asyncio.create_task(self._wait_for(lambda: name in self._sessions))
         try:
-            async with asyncio.timeout(OPENING_SECONDS):
+            async with asyncio.timeout(self._opening):
                 await asyncio.wait([reading, opened], return_when=asyncio.FIRST_COMPLETED)
                 if reading.done() and not opened.done():
                     reading.result()  # raises its error
                     await opened  # a short recording is over already
         except TimeoutError:
-            reading.cancel()
+            withdrawing = asyncio.create_task(_withdraw(acquirer, reading))
+            self._withdrawing.add(withdrawing)
+            withdrawing.add_done_callback(self._withdrawing.discard)
             raise SessionFailed(
-                f"Expected a worker to open {name!r} within {OPENING_SECONDS:g} s, but found none. "
+                f"Expected a worker to open {name!r} within {self._opening:g} s, but found none. "
                 "See the workers' logs."
             ) from None
         finally:
@@ -201,6 +208,8 @@ class BusSessions(SessionRegistry):
             if isinstance(session, MirroredSession):
                 await session.drain()
         await asyncio.gather(*self._keeping)
+        for task in self._withdrawing:
+            task.cancel()
         await asyncio.to_thread(self._loop.close)
         return sorted(name for name, task in reading.items() if task in hanging)
 
@@ -278,3 +287,10 @@ class BusSessions(SessionRegistry):
                     self._workers.forget(message.subject.rpartition(".")[2])
                 elif (status := decode_or_none(message.payload, WorkerStatus)) is not None:
                     self._workers.note(status)
+
+
+async def _withdraw(acquirer: BusAcquirer, reading: asyncio.Task[None]) -> None:
+    """End the reading of a source that nobody computes, and the session that was announced."""
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    await acquirer.withdraw()

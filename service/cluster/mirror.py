@@ -24,6 +24,7 @@ from mimamba.service.cluster.mirrored_logs import (
     TOPIC_OF,
     append,
     append_signal,
+    is_earlier,
     is_next,
     newest_reading,
 )
@@ -213,6 +214,8 @@ class MirroredSession(Session):
         except msgspec.MsgspecError as error:
             log.warning("a message was refused", extra={"reason": str(error)})
             return
+        if self.logs is not None and self._filled and is_earlier(bundle.epoch, self.logs.epoch):
+            return  # another worker computes it again
         logs = self._logs_for(bundle)
         self._take_models(logs, bundle.models)
         news = False

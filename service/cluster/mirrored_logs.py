@@ -44,6 +44,13 @@ STAMP_BYTES: Final = 8
 """Bytes of a sample's time in a message."""
 
 
+def is_earlier(epoch: str, present: str) -> bool:
+    """Return whether an epoch of a source comes before the present one: they are numbered."""
+    (source, _, number), (same, _, newest) = epoch.rpartition("-"), present.rpartition("-")
+    numbered = number.isdecimal() and newest.isdecimal()
+    return source == same and numbered and int(number) < int(newest)
+
+
 def is_next(model: ActiveModel, last: ActiveModel) -> bool:
     """Return whether a model follows the last one that is known; those before it come again."""
     return model.since > last.since or (model.since == last.since and model != last)

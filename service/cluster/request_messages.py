@@ -35,6 +35,15 @@ class BeginBaseline(msgspec.Struct, frozen=True, tag="begin_baseline"):
     person: CarriedPerson | None = None
 
 
+class WithdrawRest(msgspec.Struct, frozen=True, tag="withdraw_rest"):
+    """Return to the previous baseline if this request's rest is being taken.
+
+    Who asked for it was told that it was not taken.
+    """
+
+    request: str
+
+
 class UseBaseline(msgspec.Struct, frozen=True, tag="use_baseline"):
     """Use the stored baseline of a person."""
 
@@ -134,6 +143,7 @@ Asked: TypeAlias = (
     | BeginBaseline
     | UseBaseline
     | CancelBaseline
+    | WithdrawRest
     | ForgetPerson
     | UseHead
     | TakeHeadAway
@@ -151,10 +161,15 @@ Asked: TypeAlias = (
 
 
 class Request(msgspec.Struct, frozen=True, tag="request"):
-    """A request; its answer has the same ``id``."""
+    """A request; its answer has the same ``id``.
+
+    It is carried out up to ``until``, Unix time on the bus's clock, s: after that, whoever asked is
+    told that it failed. None is for ever.
+    """
 
     id: str
     asked: Asked
+    until: float | None = None
 
 
 class RecordingStart(msgspec.Struct, frozen=True):

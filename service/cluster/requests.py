@@ -7,6 +7,7 @@ continues the session does the same at the same sample.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Final, NoReturn
 
@@ -19,6 +20,7 @@ from mimamba.models.personal.head_file import HeadError, decode_head
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
+from mimamba.service.bus.bus import Bus, Guard, NotStored, Overtaken, publish
 from mimamba.service.cluster.request_messages import (
     Answer,
     Asked,
@@ -45,6 +47,7 @@ from mimamba.service.cluster.request_messages import (
     UseHead,
     UseModel,
 )
+from mimamba.service.cluster.subjects import taken_subject
 from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.people.carried_people import CarriedPerson
 from mimamba.service.people.people import DamagedPerson, NoPerson, PersonRefused
@@ -57,7 +60,7 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 15.0
 """For an answer of the worker, who may have to load a model, or be taken over first."""
-
+RETRY_SECONDS = 0.02
 
 MISMATCHES: Final[dict[str, type[Mismatch]]] = {
     each.__name__: each
@@ -76,6 +79,32 @@ OTHERS: Final[dict[str, type[Exception]]] = {
 }
 REFUSALS: Final = (*MISMATCHES.values(), *OTHERS.values())
 """Errors that refuse a request: they are the answer."""
+
+
+async def take_in_time(bus: Bus, session: str, request: Request) -> bool:
+    """Note on the bus that a request is carried out; return False if it is too late for that.
+
+    The time at which the bus has stored the note decides, so another worker that continues the
+    session decides the same.
+    """
+    if request.until is None:
+        return True
+    subject = taken_subject(session, request.id)
+    while True:
+        with contextlib.suppress(NotStored):
+            with contextlib.suppress(Overtaken):  # a worker before has noted it
+                await publish(bus, subject, b"", guard=Guard(subject, 0))
+            return await was_taken(bus, session, request)
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def was_taken(bus: Bus, session: str, request: Request) -> bool:
+    """Return whether a worker has noted in time that it carries out a request.
+
+    Raises NotStored.
+    """
+    noted = await bus.newest(taken_subject(session, request.id))
+    return bool(noted) and (request.until is None or noted[0].stored <= request.until)
 
 
 async def fulfil(request: Request, session: Session, sessions: SessionRegistry) -> Answer:

@@ -51,7 +51,7 @@ class Shard:
     ) -> None:
         self.number = number
         self._bus = bus
-        self._guard = guard
+        self.guard = guard
         self._sessions = sessions
         self._worker = worker
         self._computed: dict[str, ComputedSession] = {}
@@ -80,6 +80,10 @@ class Shard:
             await asyncio.gather(lost, self._following, return_exceptions=True)
             await self._end_all()
 
+    def lose(self) -> None:
+        """End its sessions here, as another worker has the lease."""
+        self._lost.set()
+
     async def release(self) -> None:
         """Put the states of all sessions on the bus, and give the lease back."""
         if self._following is not None:
@@ -94,7 +98,7 @@ class Shard:
         with contextlib.suppress(NotStored, Overtaken):
             payload = pack(Lease(None))
             subject = lease_subject(self.number)
-            await publish(self._bus, subject, payload, guard=self._guard, only=True)
+            await publish(self._bus, subject, payload, guard=self.guard, only=True)
 
     async def _follow(self) -> None:
         after: int | None = None
@@ -144,7 +148,7 @@ class Shard:
         if saved is not None and saved.sequence < announcement.after:
             saved = None  # of an earlier session with this id
         computed = ComputedSession(
-            self._bus, announcement, saved, self._sessions, self._guard, self._worker
+            self._bus, announcement, saved, self._sessions, self.guard, self._worker
         )
         self._computed[word] = computed
         task = asyncio.create_task(self._run_session(word, computed))

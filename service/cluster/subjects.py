@@ -6,13 +6,14 @@
 - ``out.SHARD.state.SESSION``: the state with which another worker continues it
 - ``out.SHARD.view.SESSION``: the session as the API shows it
 - ``out.SHARD.answers.SESSION``: answers to requests
+- ``in.SHARD.taken.SESSION.ID``: a request that a worker carries out, and when it began to
 - ``keys.session.SHARD.SESSION``: its source, and the model wanted; empty once it is closed
 - ``keys.worker.WORKER``: a worker that is alive
 - ``keys.recording.SESSION``: a recording in progress; empty once it has ended
 - ``in.SHARD.study.SESSION``: a study that goes on; empty once it has ended
 - ``in.SHARD.feedback.SESSION``: feedback that goes on; empty once it has ended
 
-The last two say whose values are shown, and a headset may read ``keys``.
+Those of studies and feedback say whose values are shown, and a headset may read ``keys``.
 """
 
 from __future__ import annotations
@@ -66,10 +67,12 @@ class Order(msgspec.Struct, frozen=True, tag="order"):
     """An order for a session, in order with the packets of its source.
 
     ``begin``: its packets come after this. ``lost``: no packet has come for a while. ``close``: end
-    and forget the session.
+    and forget the session. An order that a worker gives by itself holds if no packets have come
+    after the number ``after`` in ``in``: one that was cut off from the bus has heard none.
     """
 
     order: Literal["begin", "lost", "close"]
+    after: int | None = None
 
 
 class Packets(msgspec.Struct, frozen=True, tag="packets"):
@@ -146,12 +149,15 @@ class View(msgspec.Struct, frozen=True):
 class SavedState(msgspec.Struct, frozen=True):
     """A session's state, with the number of the last message in ``in`` that it has taken.
 
-    ``choice`` is its model by then.
+    ``choice`` is its model by then, ``rest`` the request whose rest is being taken, and ``packets``
+    the number of the last message with packets; None in a state of an older version.
     """
 
     sequence: int
     content: bytes
     choice: ModelChoice
+    rest: str | None = None
+    packets: int | None = None
 
 
 class LoggedFeedback(msgspec.Struct, frozen=True, tag="feedback"):
@@ -255,6 +261,11 @@ def word_of(session: str) -> str:
 def input_subject(session: str) -> str:
     """Return the subject of a session's packets."""
     return f"in.{shard_of(session)}.{word_of(session)}"
+
+
+def taken_subject(session: str, request: str) -> str:
+    """Return the subject under which a worker notes that it carries a request out."""
+    return f"in.{shard_of(session)}.taken.{word_of(session)}.{request}"
 
 
 def output_subject(session: str, kind: Kind) -> str:

@@ -241,6 +241,12 @@ class Worker:
                 if (lease := decode_or_none(message.payload, Lease)) is not None:
                     shard = int(message.subject.split(".")[1])
                     self._leases[shard] = message.sequence, lease.worker
+                    held = self._shards.get(shard)
+                    if held is not None and held.guard.sequence < message.sequence:
+                        held.lose()  # this worker was cut off from the bus
+                        if lease.worker is not None:
+                            extra = {"shard": shard, "worker": lease.worker}
+                            log.warning("a shard was taken over", extra=extra)
 
     async def _newest(self, pattern: str) -> AsyncIterator[tuple[bytes, str]]:
         async with self._bus.follow(pattern, "newest") as messages:
@@ -266,9 +272,20 @@ class Worker:
                 for shard in wanted - self._shards.keys()
                 if self._leases.get(shard, (0, None))[1] not in live.keys() - {self.name}
             ]
-            await asyncio.gather(*map(self._take, free))
+            await asyncio.gather(*map(self._take, free), self._clear_leases(wanted))
             for shard in self._shards.keys() - wanted - self._releasing.keys():
                 self._releasing[shard] = asyncio.create_task(self._give_back(shard))
+
+    async def _clear_leases(self, wanted: set[int]) -> None:
+        """Give back leases that the bus has stored too late for this worker to begin."""
+        for shard, (sequence, holder) in list(self._leases.items()):
+            there = shard in self._shards or shard in wanted
+            if holder == self.name and not there:
+                subject = lease_subject(shard)
+                guard = Guard(subject, sequence)
+                with contextlib.suppress(NotStored, Overtaken):
+                    await publish(self._bus, subject, pack(Lease(None)), guard=guard, only=True)
+                    log.warning("a lease came too late", extra={"shard": shard})
 
     async def _take(self, number: int) -> None:
         sequence, holder = self._leases.get(number, (0, None))

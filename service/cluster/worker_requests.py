@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 
-from mimamba.service.bus.bus import Bus, NotStored, publish, start_on
-from mimamba.service.cluster.request_messages import Answer, Asked, Request
-from mimamba.service.cluster.requests import ANSWER_SECONDS, raise_refusal
+from mimamba.service.bus.bus import Bus, BusMessage, NotStored, publish, start_on
+from mimamba.service.cluster.request_messages import (
+    Answer,
+    Asked,
+    BeginBaseline,
+    Request,
+    WithdrawRest,
+)
+from mimamba.service.cluster.requests import ANSWER_SECONDS, raise_refusal, was_taken
 from mimamba.service.cluster.subjects import (
     View,
     Viewed,
@@ -35,9 +41,18 @@ class WorkerRequests:
         Name of the session.
     show
         Called on the event loop with the session's newest view, after each answer.
+    patience
+        Seconds for a worker to carry a request out.
     """
 
-    def __init__(self, bus: Bus, session: str, show: Callable[[View], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        session: str,
+        show: Callable[[View], None],
+        patience: float = ANSWER_SECONDS,
+    ) -> None:
+        self._patience = patience
         self._bus, self._session, self._show = bus, session, show
         self._loop = asyncio.get_running_loop()
         self._sending = asyncio.Lock()
@@ -46,35 +61,65 @@ class WorkerRequests:
     def ask(self, asked: Asked) -> Answer:
         """Ask for something, from any thread but the event loop's, and return the answer.
 
-        Raises its refusal, or NotStored.
+        Raises its refusal, or NotStored: then it is not carried out any more, or the error says
+        what is not known.
         """
         return start_on(self._loop, self._ask(asked)).result()
 
     async def _ask(self, asked: Asked) -> Answer:
-        request = Request(secrets.token_hex(8), asked)
-        try:
-            async with (
-                asyncio.timeout(ANSWER_SECONDS),
-                self._bus.follow(output_subject(self._session, "answers"), "now") as messages,
-            ):
-                await self._send(request)
-                async for message in messages:
-                    answer = decode_or_none(message.payload, Answer)
-                    if answer is not None and answer.id == request.id:
-                        break
-                else:
-                    raise NotStored("the connection is closed")
-        except TimeoutError:
-            raise NotStored(
-                f"Expected an answer of the worker of {self._session} within "
-                f"{ANSWER_SECONDS:g} s, but found none. Try again."
-            ) from None
+        until = await self._bus.now() + self._patience
+        request = Request(secrets.token_hex(8), asked, until)
+        async with self._bus.follow(output_subject(self._session, "answers"), "now") as messages:
+            hearing = asyncio.create_task(self._hear(request, messages))
+            sending = asyncio.create_task(self._send(request))
+            try:
+                await asyncio.wait([hearing], timeout=self._patience)
+                if not hearing.done():
+                    await self._check_taken(request)
+                    await asyncio.wait([hearing], timeout=self._patience)
+                if not hearing.done():
+                    raise self._unknown(request, "found none, though it has begun")
+                answer = hearing.result()
+            finally:
+                for task in (hearing, sending):
+                    task.cancel()
+                await asyncio.gather(hearing, sending, return_exceptions=True)
         if answer.refusal is not None:
             raise_refusal(answer.refusal)
         for message in await self._bus.newest(output_subject(self._session, "view")):
             if (view := decode_or_none(message.payload, View)) is not None:
                 self._show(view)
         return answer
+
+    async def _hear(self, request: Request, messages: AsyncIterator[BusMessage]) -> Answer:
+        async for message in messages:
+            answer = decode_or_none(message.payload, Answer)
+            if answer is not None and answer.id == request.id:
+                return answer
+        raise NotStored("the connection is closed")
+
+    async def _check_taken(self, request: Request) -> None:
+        """Raise NotStored if no worker has taken a request in time, or that cannot be known."""
+        try:
+            taken = await was_taken(self._bus, self._session, request)
+        except NotStored:
+            raise self._unknown(request, "the bus does not answer") from None
+        if not taken:
+            raise NotStored(
+                f"Expected an answer of the worker of {self._session} within {self._patience:g} s, "
+                "but found none. It is not carried out any more: try again."
+            )
+
+    def _unknown(self, request: Request, found: str) -> NotStored:
+        """Make the error for a request of which is not known if it was carried out."""
+        then = "It may have been carried out: look at the session before you try again."
+        if isinstance(request.asked, BeginBaseline):
+            self._tell(Request(secrets.token_hex(8), WithdrawRest(request.id)))
+            then = "It is withdrawn once the bus answers: try again then."
+        return NotStored(
+            f"Expected an answer of the worker of {self._session} within {self._patience:g} s, "
+            f"but {found}. {then}"
+        )
 
     def tell(self, asked: Asked, name: str | None = None) -> None:
         """Ask for something, by its name once, without waiting for it; from any thread."""

@@ -1,7 +1,8 @@
 """People as files: NAME.json contains the facts and baselines of the person with this pseudonym.
 
 A person is known by a pseudonym only, and exists as soon as it is first used. A file is always
-replaced as a whole; one that cannot be read is reported and left unchanged.
+replaced as a whole; one that cannot be read is reported and left unchanged. Several services may
+have one folder: only one changes files at a time, after it has read them again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import re
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
@@ -26,6 +28,7 @@ from mimamba.service.storage.private_files import (
     NAME,
     delete_file,
     is_regular,
+    locked,
     read_regular,
     replace_file,
 )
@@ -33,6 +36,8 @@ from mimamba.service.storage.private_files import (
 if TYPE_CHECKING:
     from mimamba.models.checkpoints.checkpoint import Checkpoint
 
+LOCK = ".people.lock"
+"""Beside the folder: in it are people only."""
 LONGEST_NOTES = 10_000
 """Characters."""
 
@@ -209,13 +214,32 @@ class People:
                 "Repair the file, or delete the person."
             ) from error
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other service change files of people and their calibrations; raises OSError."""
+        with self._changing:
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with locked(self._folder.with_name(LOCK)):
+                yield
+
+    @contextmanager
+    def _change(self, name: str) -> Iterator[None]:
+        """Change one file alone; raises PersonRefused, and CannotKeep for an OSError."""
+        self._path(name)
+        try:
+            with self.alone():
+                yield
+        except OSError as error:
+            raise self._cannot_keep(name, error) from error
+
     def add(self, name: str) -> Person:
         """Return one person, added if new; raises as ``get``, and CannotKeep."""
-        with self._changing:
-            try:
-                return self.get(name)
-            except NoPerson:
-                return self._write(name, Person())
+        try:
+            return self.get(name)
+        except NoPerson:
+            with self._change(name):
+                return self._write(name, self._get_or_new(name))
 
     def set_notes(self, name: str, notes: str | None) -> Person:
         """Change the notes of a person, added if new; raises as ``add``."""
@@ -223,7 +247,7 @@ class People:
 
     def change(self, name: str, facts: PersonFacts) -> Person:
         """Change facts about a person, added if new; raises as ``add``."""
-        with self._changing:
+        with self._change(name):
             return self._write(name, replace(self._get_or_new(name), **facts))
 
     def store_acknowledgement(self, name: str, seen: Acknowledgement) -> Person:
@@ -231,14 +255,14 @@ class People:
 
         It replaces an older one of the same outputs.
         """
-        with self._changing:
+        with self._change(name):
             person = self._get_or_new(name)
             others = [each for each in person.acknowledgements if each.outputs != seen.outputs]
             return self._write(name, replace(person, acknowledgements=(seen, *others)))
 
     def store_arm(self, name: str, study: str, arm: FeedbackSource) -> Person:
         """Store the feedback that was drawn for a person, added if new; raises as ``add``."""
-        with self._changing:
+        with self._change(name):
             person = self._get_or_new(name)
             return self._write(name, replace(person, arms={**person.arms, study: arm}))
 
@@ -247,7 +271,7 @@ class People:
 
         A person who was deleted meanwhile stays deleted: raises as ``get``, and CannotKeep.
         """
-        with self._changing:
+        with self._change(name):
             return self._write(name, self.get(name).with_baseline(baseline))
 
     def keep_newer(self, name: str, baseline: StoredBaseline) -> bool:
@@ -257,7 +281,7 @@ class People:
 
         Raises as ``store_baseline``.
         """
-        with self._changing:
+        with self._change(name):
             person = self.get(name)
             there = person.baseline_like(baseline)
             if there is not None and (
@@ -274,15 +298,14 @@ class People:
 
         Raises PersonRefused if the name is not valid, and CannotKeep if the folder is read-only.
         """
-        with self._changing:
-            path = self._path(name)
-            calibrations = self.calibrations_folder / name
-            try:
-                if calibrations.is_dir() and not calibrations.is_symlink():
-                    shutil.rmtree(calibrations)
-                return delete_file(path)
-            except OSError as error:
-                raise self._cannot_keep(name, error) from error
+        path = self._path(name)
+        calibrations = self.calibrations_folder / name
+        if not self._folder.exists() and not calibrations.exists():
+            return False
+        with self._change(name):
+            if calibrations.is_dir() and not calibrations.is_symlink():
+                shutil.rmtree(calibrations)
+            return delete_file(path)
 
     def _get_or_new(self, name: str) -> Person:
         try:
@@ -291,13 +314,7 @@ class People:
             return Person()
 
     def _write(self, name: str, person: Person) -> Person:
-        path = self._path(name)
-        try:
-            for folder in (self._folder.parent, self._folder):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(path, msgspec.json.format(msgspec.json.encode(person)))
-        except OSError as error:
-            raise self._cannot_keep(name, error) from error
+        replace_file(self._path(name), msgspec.json.format(msgspec.json.encode(person)))
         return person
 
     def _cannot_keep(self, name: str, error: OSError) -> CannotKeep:

@@ -76,15 +76,18 @@ class Line:
 
 
 @asynccontextmanager
-async def bad_line(url: str) -> AsyncIterator[Line]:
-    """A line to the service at ``url``; it works at first."""
+async def bad_line(url: str, scheme: str = "ws") -> AsyncIterator[Line]:
+    """A line to the service at ``url``, for addresses of a scheme; it works at first.
+
+    While it does not flow, both ends know nothing of it: what they send arrives later.
+    """
     parts = urlsplit(url)
     assert parts.hostname
     assert parts.port
     line = Line(parts.hostname, parts.port)
     line.flowing.set()
     server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
-    line.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    line.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield line
     finally:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from mimamba.drivers.errors import UserError
-from mimamba.service.bus.bus import Bus
+from mimamba.service.bus.bus import Bus, Overtaken
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.continued.bus_studies import StudyState
@@ -138,8 +138,8 @@ class BusFeedback(FeedbackRuns):
         if state is not None:
             raise self._goes_on(session)
         try:
-            return self._lead(session, rule, position, course, sequence)
-        except FeedbackLeft:
+            return self._lead(session, rule, position, course, sequence, begins=True)
+        except (FeedbackLeft, Overtaken):
             raise NotNow(
                 f"Another service begins feedback in the session {session.name} now. "
                 "Stop it there first."
@@ -152,10 +152,13 @@ class BusFeedback(FeedbackRuns):
         position: FeedbackPosition,
         course: ShamCourse | None,
         sequence: int,
+        begins: bool = False,
     ) -> LiveFeedback:
         key = self._keys.hold(feedback_key(session.name), sequence)
+        if begins:
+            key.reserve()
         lease: HeldLease[FeedbackPosition] = HeldLease(
-            key, lambda place: BusFeedbackState(self._gateway, session.name, place), held=False
+            key, lambda place: BusFeedbackState(self._gateway, session.name, place), held=begins
         )
         return LiveFeedback(session, rule, position, course, self._recordings, lease)
 

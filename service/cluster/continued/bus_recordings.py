@@ -117,7 +117,18 @@ class BusRecordings(Recordings):
 
     def _goes_on(self, state: RecordingState) -> bool:
         """Return whether a recording has a gateway, or a file here with which one goes on."""
+        if self._never_began(state):
+            return False
         return self._path(state.sidecar.name).exists() or self._keys.is_there(state.gateway)
+
+    def _never_began(self, state: RecordingState) -> bool:
+        """Return whether a key is left of a recording that could not begin at this gateway.
+
+        Called while none begins.
+        """
+        name = state.sidecar.name
+        mine = state.gateway == self._gateway and name not in self._running
+        return mine and not self._path(name).exists()
 
     def _make_recorder(self, path: Path, sidecar: Sidecar, session: Session) -> Recorder:
         subject = recording_key(session.name)
@@ -125,12 +136,15 @@ class BusRecordings(Recordings):
         key = self._keys.hold(subject, sequence)
         state = RecordingState(self._gateway, sidecar)
         try:
-            key.store(pack(state))
+            key.reserve()
+            held = key.store_if_possible(pack(state))
         except Overtaken:
+            held = False
+        if not held:
             raise RecordingTaken(
                 f"The session {session.name} is recorded by another service from now on. "
                 "Stop that recording first."
-            ) from None
+            )
         lease = HeldLease(key, state.at, held=True)
         try:
             recorder = Recorder(path, session, self._ending(sidecar, lease), lease)
@@ -153,6 +167,8 @@ class BusRecordings(Recordings):
 
     async def _is_left(self, state: RecordingState) -> bool:
         """Return whether a file of this folder has no recorder any more."""
+        if not self._changing.locked() and self._never_began(state):
+            return True
         name = state.sidecar.name
         path = self._path(name)
         if self._closed or name in self._running or not path.exists():
@@ -164,7 +180,7 @@ class BusRecordings(Recordings):
     async def _take_over(self, noted: NotedKey[RecordingState]) -> None:
         name = noted.state.sidecar.name
         if load_sidecar(self._path(name)).state != "recording":
-            await self._keys.clear(noted)  # it has ended while the bus did not answer
+            await self._keys.clear(noted)  # it never began, or ended while the bus did not answer
             return
         state = msgspec.structs.replace(noted.state, gateway=self._gateway)
         lease = HeldLease(await self._keys.take(noted, state), state.at, held=True)

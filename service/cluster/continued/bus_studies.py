@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from mimamba.service.bus.bus import Bus
+from mimamba.service.bus.bus import Bus, Overtaken
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.continued.run_keys import RunKeys, RunState
@@ -115,7 +115,7 @@ class BusStudies(Studies):
         sequence = self._find_place(session)
         try:
             return self._lead(session, protocol, sequence, feedback)
-        except StudyEnded:
+        except (Overtaken, StudyEnded):
             raise NotNow(
                 f"Another service begins a study in the session {session.name} now. "
                 "Finish or stop it first."
@@ -129,9 +129,11 @@ class BusStudies(Studies):
         feedback: KeptFeedback | None,
         position: StudyPosition | None = None,
     ) -> LiveStudy:
-        key = self._keys.hold(study_key(session.name), sequence)
+        key, begins = self._keys.hold(study_key(session.name), sequence), position is None
+        if begins:
+            key.reserve()
         lease: HeldLease[StudyPosition] = HeldLease(
-            key, lambda place: StudyState(self._gateway, session.name, place), held=False
+            key, lambda place: StudyState(self._gateway, session.name, place), held=begins
         )
         return LiveStudy(
             session, protocol, self._recordings, self._contact_seconds, lease, position, feedback

@@ -78,6 +78,23 @@ class HeldKey:
         self._subject, self._sequence = subject, sequence
         self._unsure: list[bytes] = []  # sent with this number, and stored later or never
 
+    def reserve(self) -> None:
+        """Get ready to begin something; raises Overtaken if another gateway has, and NotStored.
+
+        What is sent says nothing: if the bus stores it though it was not acknowledged, nobody goes
+        on with what did not begin.
+        """
+        while True:
+            try:
+                self.store(b"")
+            except Overtaken:
+                newest = on_loop(self._loop, self._bus.newest(self._subject))
+                if newest and newest[0].payload:
+                    raise
+                self._advance(newest[0].sequence if newest else 0)
+            else:
+                return
+
     def store(self, payload: bytes) -> None:
         """Replace the message; raises Overtaken if another has, and NotStored.
 

@@ -1,9 +1,10 @@
-"""Kills of workers, gateways and the NATS server, and frozen workers, while a client follows.
+"""Kills of workers, gateways and the NATS server, and partitions, while clients follow.
 
 Run ``python -m tests.benchmarks.cluster.take_over --kills 20``. It prints lost and doubled
 predictions, the largest difference to the unbroken run, and the time from a kill to the next
 prediction. A recording goes on meanwhile: lost and doubled samples, and its verified predictions.
-``recorder`` is the gateway that writes it.
+``recorder`` is the gateway that writes it. ``freeze`` stops a worker for a while. ``cut`` and
+``cut-recorder`` let nothing through between a worker, or that gateway, and the server for 7 s.
 """
 
 from __future__ import annotations
@@ -46,14 +47,18 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.recordings.verify import compare, load_recorded
 from mimamba.service.sessions.remote_sources import read_packet
+from tests.benchmarks.cluster.lines import Lines
 from tests.ports import keep_port, port_of
 from tests.service.bus.nats_server import NATSServer, running
 from tests.service.cluster.processes import STARTING, Role
 from tests.service.forked import LoadedProgram
+from tests.service.proxy import Line
 
 SESSION = "killed"
 RECORDING = "kills"
-WHAT = ["worker", "freeze", "gateway", "recorder", "server"]
+WHAT = ["worker", "freeze", "cut", "gateway", "recorder", "cut-recorder", "server"]
+CUT_SECONDS = 7.0
+"""Seconds of a partition: more than three times a lease."""
 PAUSE = 3.0
 """Seconds between two kills, after the next prediction and the start of the killed process."""
 
@@ -193,11 +198,33 @@ def judge(viewer: Viewer, unbroken: Unbroken, waits: list[tuple[str, float]]) ->
     return Outcome(len(numbers), lost, len(numbers) - len(set(numbers)), largest, waits)
 
 
-class Cluster:
-    """Two workers, two gateways and an acquirer, each a process."""
+def join(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of several clients of one run: the fewest predictions, all else added."""
+    return Outcome(
+        min(each.told for each in outcomes),
+        sum(each.lost for each in outcomes),
+        sum(each.doubled for each in outcomes),
+        max(each.largest for each in outcomes),
+        outcomes[0].waits,
+    )
 
-    def __init__(self, folder: Path, server: NATSServer, loaded: LoadedProgram) -> None:
+
+class Cluster:
+    """Two workers, two gateways and an acquirer, each a process.
+
+    Workers and gateways reach the server over ``lines`` that can be cut off; directly without.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        server: NATSServer,
+        loaded: LoadedProgram,
+        lines: Lines | None = None,
+    ) -> None:
         self._folder, self._server, self._loaded = folder, server, loaded
+        self._lines = lines
+        self._line_of: dict[Role, Line] = {}
         self._count = self.hand_overs = self._recorder = 0
         (folder / "none.toml").touch()
         self._keepers = [keep_port(), keep_port()]
@@ -218,11 +245,19 @@ class Cluster:
         return Role(self._folder, name, *arguments, loaded=self._loaded)
 
     def _worker(self) -> Role:
-        return self._role("worker", "--bus", self._server.url)
+        return self._role_on_bus("worker")
 
     def _gateway(self, port: int) -> Role:
         options = ("--port", str(port), "--data-dir", str(self._folder / "data"))
-        return self._role("serve", "--bus", self._server.url, *options)
+        return self._role_on_bus("serve", *options)
+
+    def _role_on_bus(self, command: str, *options: str) -> Role:
+        if self._lines is None:
+            return self._role(command, "--bus", self._server.url, *options)
+        line = self._lines.add()
+        role = self._role(command, "--bus", line.url, *options)
+        self._line_of[role] = line
+        return role
 
     def record(self) -> None:
         """Begin the recording, at the first gateway."""
@@ -258,14 +293,29 @@ class Cluster:
         name = msgspec.msgpack.decode(view.payload, type=View).worker
         return [name in each.log.read_text() for each in self.workers].index(True)
 
-    async def kill(self, what: str, viewer: Viewer, bus: Bus) -> float:
+    async def _cut_off(self, role: Role, viewers: Sequence[Viewer]) -> float:
+        """Cut a process off from the bus for a while; return when the first client was told."""
+        assert self._lines is not None, "Expected a cluster with lines."
+        line, moment = self._line_of[role], time.monotonic()
+        self._lines.cut_off(line)
+        hearing = [asyncio.create_task(each.next_after(moment + 0.1)) for each in viewers]
+        await asyncio.wait(hearing, return_when=asyncio.FIRST_COMPLETED)
+        heard = time.monotonic() - moment
+        await asyncio.sleep(max(0.0, moment + CUT_SECONDS - time.monotonic()))
+        self._lines.heal(line)
+        await asyncio.wait(hearing)
+        return heard
+
+    async def kill(self, what: str, viewers: Sequence[Viewer], bus: Bus) -> float:
         """Kill one process, wait for the next prediction, and start another one in its place.
 
-        A frozen worker wakes up again: by then it is overtaken.
+        A frozen worker wakes up again: by then it is overtaken. So it is with one that is cut off.
         """
-        worker = what in ("worker", "freeze")
+        worker, viewer = what in ("worker", "freeze", "cut"), viewers[0]
         nth = await self._computing(bus) if worker else random.randrange(2)
-        nth = self._recorder if what == "recorder" else nth
+        nth = self._recorder if what in ("recorder", "cut-recorder") else nth
+        if what in ("cut", "cut-recorder"):
+            return await self._cut_off((self.workers if worker else self.gateways)[nth], viewers)
         moment = time.monotonic()
         if what == "freeze":
             process = self.workers[nth].process
@@ -299,23 +349,21 @@ class Cluster:
 async def follow_kills(
     cluster: Cluster, server: NATSServer, kills: Sequence[str]
 ) -> tuple[Outcome, RecordedOutcome]:
-    """Follow a session, and record it, while processes are killed."""
+    """Follow a session at both gateways, and record it, while processes are killed."""
     bus = await NATSBus.connect(server.url)
-    viewer, unbroken = (
-        Viewer([f"ws://127.0.0.1:{port}/v1/stream" for port in cluster.ports]),
-        Unbroken(),
-    )
+    urls = [f"ws://127.0.0.1:{port}/v1/stream" for port in cluster.ports]
+    viewers, unbroken = [Viewer(urls), Viewer(urls[::-1])], Unbroken()
     tasks = [
-        asyncio.create_task(viewer.run()),
-        asyncio.create_task(unbroken.run(bus, viewer)),
+        *(asyncio.create_task(each.run()) for each in viewers),
+        asyncio.create_task(unbroken.run(bus, viewers[0])),
     ]
     waits: list[tuple[str, float]] = []
     try:
-        await viewer.next_after(time.monotonic())
+        await asyncio.gather(*(each.next_after(time.monotonic()) for each in viewers))
         await asyncio.to_thread(cluster.record)
         for what in kills:
             await asyncio.sleep(PAUSE)
-            waits.append((what, await cluster.kill(what, viewer, bus)))
+            waits.append((what, await cluster.kill(what, viewers, bus)))
             print(f"{what}: next prediction after {waits[-1][1]:.2f} s", flush=True)
         await asyncio.sleep(PAUSE)
         path = await asyncio.to_thread(cluster.stop_recording)
@@ -325,7 +373,7 @@ async def follow_kills(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await bus.close()
-    return judge(viewer, unbroken, waits), recorded
+    return join([judge(each, unbroken, waits) for each in viewers]), recorded
 
 
 def main() -> None:
@@ -335,9 +383,13 @@ def main() -> None:
     parser.add_argument("--what", nargs="*", default=WHAT)
     options = parser.parse_args()
     kills = [random.choice(options.what) for _ in range(options.kills)]
-    with TemporaryDirectory() as name, running(Path(name) / "store") as server:
+    with (
+        TemporaryDirectory() as name,
+        running(Path(name) / "store") as server,
+        Lines(server.url) as lines,
+    ):
         loaded = LoadedProgram()
-        cluster = Cluster(Path(name), server, loaded)
+        cluster = Cluster(Path(name), server, loaded, lines)
         try:
             outcome, recorded = asyncio.run(follow_kills(cluster, server, kills))
         finally:

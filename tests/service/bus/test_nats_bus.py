@@ -9,9 +9,10 @@ from typing import Literal
 import pytest
 
 from mimamba.service.bus.bus import BusUnreachable, Guard, NotStored, Overtaken, publish
-from mimamba.service.bus.nats_bus import NATSBus, check_version, numbers_of
+from mimamba.service.bus.nats_bus import NATSBus, check_version
 from tests.ports import kept_port
 from tests.service.bus.nats_server import NATSServer, cluster, running
+from tests.service.proxy import bad_line
 
 PATIENCE = 60.0
 
@@ -37,12 +38,6 @@ def test_an_old_server() -> None:
         check_version(version)
     with pytest.raises(BusUnreachable, match=r"NATS server 2\.11 or later, but found 2\.9\.10"):
         check_version("2.9.10")
-
-
-def test_the_numbers_of_a_message_are_in_its_reply_subject() -> None:
-    rest = "IN.consumer.1.17.5.1700000000000000000.0"
-    assert numbers_of(f"$JS.ACK.{rest}") == (17, 5)
-    assert numbers_of(f"$JS.ACK.domain.account.{rest}.random") == (17, 5)
 
 
 def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
@@ -109,6 +104,29 @@ def test_a_follower_begins_anew_once_the_connection_is_new(
 
     with running(tmp_path) as server:
         asyncio.run(scene())
+
+
+def test_a_server_that_falls_silent_is_left(tmp_path: Path) -> None:
+    """As one whose machine lost its power: nobody closes its connections."""
+
+    async def scene() -> None:
+        async with bad_line(server.url, "nats") as line:
+            bus = await NATSBus.connect(line.url, ping=0.1)
+            since = bus.connected_since
+            try:
+                line.flowing.clear()
+                while bus._connection.is_connected:
+                    await asyncio.sleep(0.01)
+                line.flowing.set()
+                while bus.connected_since == since:
+                    await asyncio.sleep(0.01)
+                assert line.connections == 2
+                await publish(bus, "in.1.a", b"1")
+            finally:
+                await bus.close()
+
+    with running(tmp_path) as server:
+        asyncio.run(asyncio.wait_for(scene(), PATIENCE))
 
 
 def test_one_of_three_servers_dies(tmp_path: Path) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from mimamba.drivers.errors import BadSource
 from mimamba.models.signal.measures import BANDS, BandPower
 from mimamba.service.acquire.bus_acquirer import ClusterFull
+from mimamba.service.bus.bus import publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
+from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
+from mimamba.service.cluster.subjects import WorkerStatus, pack, session_key
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.protocol.messages import PredictionMessage, Subscribed, decode_server
 from mimamba.service.sessions.markers import set_marker
@@ -22,6 +26,7 @@ from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionT
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.hub import Hub
 from mimamba.service.stream.reader import SessionReader
+from tests.service.bus.nats_server import running
 
 PATIENCE = 120.0
 SOURCE = "simulate://?scenario=wearer&effect=30&seed=1"
@@ -157,3 +162,27 @@ def test_no_worker() -> None:
                 await sessions.open(SOURCE)
 
     asyncio.run(run())
+
+
+def test_a_session_that_no_worker_opens_in_time_is_opened_by_none(tmp_path: Path) -> None:
+    """Over a real NATS server: its announcement is taken back."""
+
+    async def scene(url: str) -> None:
+        bus, hanging = await NATSBus.connect(url), await NATSBus.connect(url)
+        sessions = BusSessions(Hub(), choose_model(None, memory=True), bus, opening=0.5)
+        await hanging.answer("hanging")
+        await publish(bus, "keys.worker.hanging", pack(WorkerStatus("hanging", "", 0, 9, 0, 0, 0)))
+        try:
+            with pytest.raises(SessionFailed, match="Expected a worker to open 'late'"):
+                await sessions.open(SOURCE, "late")
+            announced = await bus.newest(session_key("late"))
+            while announced[0].payload:
+                await asyncio.sleep(0.01)
+                announced = await bus.newest(session_key("late"))
+        finally:
+            await sessions.close_all()
+            await bus.close()
+            await hanging.close()
+
+    with running(tmp_path) as server:
+        asyncio.run(asyncio.wait_for(scene(server.url), PATIENCE))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.signal.measures import ChannelQuality
+from mimamba.service.bus.bus import Bus
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.head_readings import HeadReadings, take_readings
 from mimamba.service.cluster.mirror import MirroredSession
@@ -74,6 +75,15 @@ def entry(topic: Topic, seq: int) -> Entry:
     return SignalMessage("far", seq, 2 * seq, stamps.tobytes(), data.tobytes())
 
 
+def mirrored(bus: Bus) -> MirroredSession:
+    """A session of which nothing is known but its view."""
+    loop: ComputeLoop[Session] = ComputeLoop(lambda *_: None)
+    nothing = (None, None, None, None, None)
+    rest = SessionBaseline(0.0, 0.0, 0.0, 0.0, None)
+    view = View("far", "open", None, "push://", "a", INFO, *nothing, rest, "w")
+    return MirroredSession(bus, view, loop, Hub())
+
+
 counts = st.fixed_dictionaries({topic: st.integers(0, 3) for topic in KINDS})
 
 
@@ -83,11 +93,7 @@ def test_a_hole_in_one_log_leaves_the_others(bundles: list[tuple[dict[Topic, int
     """Some bundles never come; only logs whose entries they had begin anew."""
 
     async def scene() -> None:
-        loop: ComputeLoop[Session] = ComputeLoop(lambda *_: None)
-        nothing = (None, None, None, None, None)
-        rest = SessionBaseline(0.0, 0.0, 0.0, 0.0, None)
-        view = View("far", "open", None, "push://", "a", INFO, *nothing, rest, "w")
-        session = MirroredSession(InProcessBus(Exchange()), view, loop, Hub())
+        session = mirrored(InProcessBus(Exchange()))
         first: dict[Topic, int] = dict.fromkeys(KINDS, 0)
         session._take(pack(Bundle("a", dict(first), [])))
         logs = session.logs
@@ -117,6 +123,32 @@ def test_a_hole_in_one_log_leaves_the_others(bundles: list[tuple[dict[Topic, int
         assert marks == kept["marker"]
         made = [each.prediction.index for _, each in logs.prediction.read(0, 100)]
         assert made == kept["prediction"]
+
+    asyncio.run(scene())
+
+
+def test_an_epoch_that_a_worker_computes_again_is_not_begun_again() -> None:
+    """Another worker begins with the newest state, which may be one epoch back."""
+
+    async def scene() -> None:
+        session = mirrored(InProcessBus(Exchange()))
+
+        def tell(epoch: str, first: int, stop: int) -> None:
+            entries = [entry("marker", seq) for seq in range(first, stop)]
+            session._take(pack(Bundle(epoch, {"marker": first}, entries)))
+
+        tell("a-2", 3, 5)  # a gateway that comes late hears no more of it
+        tell("a-9", 0, 4)
+        tell("a-10", 0, 2)
+        present = session.logs
+        tell("a-9", 3, 4)
+        assert session.logs is present
+        tell("a-10", 0, 3)
+        assert session.logs is present
+        assert present is not None
+        assert [seq for seq, _ in present.marker.read(0, 9)] == [0, 1, 2]
+        tell("b-0", 0, 1)  # another source of this id
+        assert session.logs is not present
 
     asyncio.run(scene())
 

@@ -41,7 +41,8 @@ SAVED = 2.5
 class Crew:
     """A gateway, one worker at a time, and a source of packets.
 
-    They are on the bus of one process, or on the NATS server at ``url``.
+    They are on the bus of one process, or on the NATS server at ``url``, to which workers may have
+    another way.
     """
 
     bus: Bus
@@ -49,10 +50,14 @@ class Crew:
     worker: Worker
 
     def __init__(
-        self, choice: ModelChoice, people: People | None = None, url: str | None = None
+        self,
+        choice: ModelChoice,
+        people: People | None = None,
+        url: str | None = None,
+        worker_url: str | None = None,
     ) -> None:
         self._exchange = Exchange()
-        self._url = url
+        self._url, self._worker_url = url, worker_url or url
         self.told = Told()
         self._choice, self._people = choice, people
         self.sent = 0
@@ -60,11 +65,11 @@ class Crew:
         self._buses: list[Bus] = []
         self._worker: tuple[Bus, asyncio.Task[None]] | None = None
 
-    async def connect(self) -> Bus:
+    async def connect(self, url: str | None = None) -> Bus:
         """Another connection to the bus."""
         made: Bus = InProcessBus(self._exchange)
         if self._url is not None:
-            made = await NATSBus.connect(self._url)
+            made = await NATSBus.connect(url or self._url)
         self._buses.append(made)
         return made
 
@@ -75,7 +80,7 @@ class Crew:
             await bus.close()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        own = await self.connect()
+        own = await self.connect(self._worker_url)
         self.worker = Worker(own, self._choice)
         self._worker = own, asyncio.create_task(self.worker.run())
 

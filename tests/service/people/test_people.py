@@ -7,6 +7,7 @@ import json
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -157,6 +158,20 @@ def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
         People(tmp_path / "people").add("P01")
 
 
+def test_services_with_one_folder_lose_no_change_of_each_other(people: People) -> None:
+    """As two gateways with one data folder: each has an object of its own."""
+    others = [People(people.file_of("P01").parent) for _ in range(2)]
+
+    def draw(nth: int) -> None:
+        for study in range(20):
+            others[nth].store_arm("P01", f"{nth}-{study}", "real")
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(draw, range(2)))
+    assert len(people.get("P01").arms) == 40
+    assert people.names() == ["P01"]
+
+
 def test_a_crash_leaves_the_old_file_and_a_deletion_nothing(people: People, tmp_path: Path) -> None:
     people.set_notes("P01", "old")
     path = tmp_path / "data" / "people" / "P01.json"
@@ -224,7 +239,7 @@ def test_a_deletion_takes_the_file_and_the_recordings_of_that_person_alone(
     assert deleted.json()["person"] == "P01"
     assert set(deleted.json()["recordings"]) == {"a", "d"}
     left = {path.name for path in (tmp_path / "data").rglob("*.*")}
-    assert left == {"P02.json", "b.xdf", "b.json", "c.xdf", "c.json"}
+    assert left == {".people.lock", "P02.json", "b.xdf", "b.json", "c.xdf", "c.json"}
     assert all(b"P01" not in path.read_bytes() for path in (tmp_path / "data").rglob("*.*"))
     assert service.http.get(f"{url}/P01").status_code == 404
     assert service.http.delete(f"{url}/P01?confirm=P01").status_code == 404
