@@ -11,6 +11,8 @@ from mimamba.service.cli.options import (
     Config,
     DataDir,
     Device,
+    LogFormat,
+    LogLevel,
     Memory,
     Model,
     Precision,
@@ -41,16 +43,8 @@ def worker(
     device: Device = None,
     precision: Precision = None,
     data_dir: DataDir = None,
-    log_format: Annotated[
-        str | None,
-        typer.Option(help="text, or json for one object per line. [default: text]"),
-    ] = None,
-    log_level: Annotated[
-        str | None,
-        typer.Option(
-            help="debug, info, warning or error. [default: warning for text, info for json]"
-        ),
-    ] = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
     config: Config = None,
 ) -> None:
     """Compute sessions of a bus; start as many workers as the sessions need.

@@ -38,7 +38,8 @@ from mimamba.service.feedback.live_feedback import (
     recording_ended,
 )
 from mimamba.service.feedback.sham_course import ShamCourse
-from mimamba.service.rules.rule_file import Rule, watched_quantity
+from mimamba.service.feedback.wanted_feedback import feedback_rule
+from mimamba.service.rules.rule_file import Rule
 from mimamba.service.sessions.session import Session, SessionOver
 
 log = logging.getLogger(__name__)
@@ -187,7 +188,8 @@ class BusFeedback(FeedbackRuns):
             log.warning("feedback ended with its session", extra={"feedback": state.id})
             self._keys.hold(noted.subject, noted.sequence).store_if_possible(b"")
             return
-        rule = _rule_of(state.position)
+        rule = feedback_rule(state.position.entry.state)
+        assert rule is not None  # it was one when the feedback began
         position, course = self._prepare(state, rule, session)
         with self._changing:  # feedback that begins here is here
             if self._closed or self._keys.is_here(state):
@@ -215,10 +217,3 @@ class BusFeedback(FeedbackRuns):
         except UserError as error:
             log.warning("a sham cannot go on", extra={"reason": str(error)})
             return ended_position(position, CANNOT_READ, session.now()), None
-
-
-def _rule_of(position: FeedbackPosition) -> Rule:
-    state = position.entry.state
-    watched = watched_quantity(state.quantity)
-    assert watched is not None  # it was one when the feedback began
-    return Rule("feedback", state.quantity, watched, state.side, state.at, state.back)

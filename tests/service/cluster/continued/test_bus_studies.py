@@ -96,7 +96,8 @@ async def step_of(studies: BusStudies, session: Session, step: int) -> LiveStudy
 
 async def end_elsewhere(gateway: StudyGateway, session: Session) -> None:
     """A study of a slow gateway is ended by another, which cannot stop the recording."""
-    live, key = await asyncio.to_thread(gateway.studies.begin, session, "kept"), study_key("a.b")
+    studies, key = gateway.studies, study_key("a.b")
+    live = await asyncio.to_thread(studies.begin, session, studies.protocols.get("kept"))
     while not gateway.recordings.running:
         await asyncio.sleep(0.01)
     while (state := gateway.studies._keys.of(key)) is None or state.recording is None:
@@ -145,14 +146,14 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             ]
             with pytest.raises(NoStudy):
                 second.entry_of(other)
-            live = await asyncio.to_thread(first.begin, one, "timed")
+            live = await asyncio.to_thread(first.begin, one, first.protocols.get("timed"))
             await step_of(first, one, 2)
             while (entry := second.entry_of(other)).progress.step != 2:
                 await asyncio.sleep(0.01)
             assert entry.id == live.id
             assert entry.progress.recording is not None
             with pytest.raises(NotNow, match=r"goes on in .*, at another service"):
-                await asyncio.to_thread(second.begin, other, "long")
+                await asyncio.to_thread(second.begin, other, second.protocols.get("long"))
             await crew.replace_worker()
             await asyncio.to_thread(live.answer, 2, lambda: add_rating(one, 70.0, 30.0))
             await step_of(first, one, 3)
@@ -186,7 +187,7 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             assert {(each.source, each.sham) for each in logs} == {(drawn.source, drawn.sham)}
             assert people.get("P01").arms == {"timed": drawn.source}
 
-            brief = await asyncio.to_thread(second.begin, other, "long")
+            brief = await asyncio.to_thread(second.begin, other, second.protocols.get("long"))
             await asyncio.to_thread(brief.stop)
             assert brief.entry().progress.phase == "stopped"
             await end_elsewhere(made[1], other)
