@@ -105,6 +105,16 @@ class Crew:
             await asyncio.sleep(0.001)
         self.sent += packets
 
+    def send_always(self) -> None:
+        """Send packets as a headset does, until closed."""
+
+        async def send() -> None:
+            while True:
+                await self.send(2)
+                await asyncio.sleep(0.04)
+
+        self._tasks.append(asyncio.create_task(send()))
+
     async def until(self, kind: type, number: int) -> list[object]:
         """Wait until this many entries of a kind are told."""
         while True:

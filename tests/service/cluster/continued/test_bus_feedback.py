@@ -127,13 +127,7 @@ def test_feedback_goes_on(tmp_path: Path) -> None:
         crew = Crew(choice, url=url)
         try:
             await crew.open()
-
-            async def send() -> None:
-                while True:
-                    await crew.send(2)
-                    await asyncio.sleep(0.04)
-
-            sending = asyncio.create_task(send())
+            crew.send_always()
             made = [FeedbackGateway(await crew.connect(), choice, folder) for _ in range(2)]
             one, other = [await each.sessions.find("a.b") for each in made]
             assert one is not None
@@ -187,7 +181,6 @@ def test_feedback_goes_on(tmp_path: Path) -> None:
             assert not made[1].recordings.running
             await end_elsewhere(made[1], other)
             await end_unheard(made[1], other)
-            sending.cancel()
             await asyncio.to_thread(second.close)
             await made[1].end()
         finally:

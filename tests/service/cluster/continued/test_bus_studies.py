@@ -128,13 +128,7 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
         crew = Crew(choice, url=url)
         try:
             await crew.open()
-
-            async def send() -> None:
-                while True:
-                    await crew.send(2)
-                    await asyncio.sleep(0.04)
-
-            sending = asyncio.create_task(send())
+            crew.send_always()
             made = [StudyGateway(await crew.connect(), choice, folder, people) for _ in range(2)]
             one, other = [await each.sessions.find("a.b") for each in made]
             assert one is not None
@@ -203,7 +197,6 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             ]
             assert steps == sorted(steps)  # what goes on is told again
             assert {*steps} == {0, 1, 2, 3, 4}
-            sending.cancel()
             await asyncio.to_thread(second.close)
             await made[1].end()
         finally:
