@@ -60,11 +60,14 @@ async def test_what_is_sent_follows_from_the_signal_that_is_sent(
                     bands.append(found)
                 elif isinstance(found, QualityMessage):
                     quality.append(found)
-    for told, measured in ((bands, powers), (quality, qualities)):
-        assert [each.seq for each in told] == list(range(len(measured)))
-        for sent, made in zip(told, measured, strict=True):
-            assert (sent.index, sent.timestamp) == (made.index, made.timestamp)
-            assert sent.channels == made.channels
+    assert [each.seq for each in bands] == list(range(len(powers)))
+    for sent, power in zip(bands, powers, strict=True):
+        assert (sent.index, sent.timestamp) == (power.index, power.timestamp)
+        assert sent.channels == power.channels
+    assert [each.seq for each in quality] == list(range(len(qualities)))
+    for told, made in zip(quality, qualities, strict=True):
+        assert (told.index, told.timestamp) == (made.index, made.timestamp)
+        assert told.channels == made.channels
     values = [each.channels["a"].alpha for each in bands]
     assert None in values
     assert max(each for each in values if each is not None) > 1
