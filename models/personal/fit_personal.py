@@ -28,7 +28,7 @@ from mimamba.models.personal.features import (
     track_features,
 )
 from mimamba.models.personal.head import LinearHead, fit_head
-from mimamba.models.personal.joining import (
+from mimamba.models.personal.joined_data import (
     NOTHING_JOINED,
     JoinedData,
     MomentNote,

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, LinkChange, Marker, StreamInfo
-from mimamba.drivers.remote_acquirer import MAX_TEXT, Packet
+from mimamba.drivers.push_driver import MAX_TEXT, Packet
 
 SECONDS = 90.0
 """Of signal to keep: an outage of 60 s, the pause and the attempt after it, and the sending."""

@@ -53,7 +53,7 @@ def worker(
     """
     with one_line_errors():
         with freeze_gc():
-            from mimamba.service.server.work import work
+            from mimamba.service.server.run_worker import run_worker
             from mimamba.service.settings.load import find_config, make_settings
 
         flags = {
@@ -68,4 +68,4 @@ def worker(
             "log_level": log_level,
         }
         given = {name: value for name, value in flags.items() if value is not None}
-        work(make_settings(given, find_config(config)), capacity)
+        run_worker(make_settings(given, find_config(config)), capacity)

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.service.api.dependencies import AllFeedback, AllRecordings, FollowedSession, ReadLock
 from mimamba.service.api.recordings import RecordingId
-from mimamba.service.feedback.wanted_feedback import (
+from mimamba.service.feedback.feedback_request import (
     MOST_RECORDINGS,
     FeedbackChoice,
-    WantedFeedback,
+    FeedbackRequest,
 )
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackState
-from mimamba.service.recorded.feedback_log import FeedbackRun
+from mimamba.service.recording_contents.feedback_log import FeedbackRun
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.private_files import NAME
 
@@ -77,7 +77,7 @@ async def begin_feedback(
 
     The topic ``feedback`` has each of its values.
     """
-    wanted = WantedFeedback(
+    wanted = FeedbackRequest(
         new.quantity, new.side, new.at, new.back, new.source, tuple(new.recordings), new.blind
     )
     async with read_lock if wanted.recordings else nullcontext():
@@ -107,7 +107,7 @@ async def list_feedback(
     recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
 ) -> list[FeedbackRun]:
     """List the feedback that is logged in a finished recording, and whose values it was."""
-    from mimamba.service.recorded.feedback_log import read_feedback_log  # loads pyxdf
+    from mimamba.service.recording_contents.feedback_log import read_feedback_log  # loads pyxdf
 
     source = await asyncio.to_thread(recordings.file, recording)
     async with read_lock:

@@ -13,7 +13,7 @@ from mimamba.models.signal.measures import BANDS, BandPower
 from mimamba.service.acquire.bus_acquirer import ClusterFull
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
+from mimamba.service.cluster.mirrored_session import ComputedElsewhere, MirroredSession
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.protocol.messages import PredictionMessage, Subscribed, decode_server
 from mimamba.service.sessions.markers import set_marker

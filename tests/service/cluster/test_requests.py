@@ -17,7 +17,7 @@ from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.mirrored_session import MirroredSession
 from mimamba.service.cluster.subjects import Packets, input_subject, pack
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.people.people import NoPerson, People, PersonRefused

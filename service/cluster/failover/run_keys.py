@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.bus.bus import Bus, NotStored
-from mimamba.service.cluster.continued.bus_recordings import BusRecordings
-from mimamba.service.cluster.continued.watched_keys import (
+from mimamba.service.cluster.failover.bus_recordings import BusRecordings
+from mimamba.service.cluster.failover.watched_keys import (
     LOOK_SECONDS,
     PATIENCE,
     HeldState,

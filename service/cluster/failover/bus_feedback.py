@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from mimamba.drivers.errors import UserError
 from mimamba.service.bus.bus import Bus
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.cluster.continued.bus_recordings import BusRecordings
-from mimamba.service.cluster.continued.bus_studies import StudyState
-from mimamba.service.cluster.continued.run_keys import RunKeys, RunState
-from mimamba.service.cluster.continued.watched_keys import (
+from mimamba.service.cluster.failover.bus_recordings import BusRecordings
+from mimamba.service.cluster.failover.bus_studies import StudyState
+from mimamba.service.cluster.failover.run_keys import RunKeys, RunState
+from mimamba.service.cluster.failover.watched_keys import (
     LOOK_SECONDS,
     PATIENCE,
     HeldLease,
@@ -29,6 +29,7 @@ from mimamba.service.cluster.subjects import (
     feedback_key,
     study_key,
 )
+from mimamba.service.feedback.feedback_request import feedback_rule
 from mimamba.service.feedback.feedback_runs import CANNOT_READ, FeedbackRuns, study_gives
 from mimamba.service.feedback.live_feedback import (
     FeedbackLeft,
@@ -38,7 +39,6 @@ from mimamba.service.feedback.live_feedback import (
     recording_ended,
 )
 from mimamba.service.feedback.sham_course import ShamCourse
-from mimamba.service.feedback.wanted_feedback import feedback_rule
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.sessions.session import Session, SessionOver
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from mimamba.models.personal.features import track_features
+from mimamba.models.personal.learning_curve import accuracies_over_seconds, cut_state
 from mimamba.models.personal.pseudo_calibrations import plant
-from mimamba.models.personal.training_seconds import accuracies_over_seconds, cut_state
 from mimamba.models.personal.verdict_counts import PersonRecording
 from tests.models.personal.sittings import ALPHA, MUSE, SFREQ, noise
 

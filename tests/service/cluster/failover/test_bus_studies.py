@@ -13,18 +13,18 @@ import pytest
 from mimamba.service.bus.bus import publish
 from mimamba.service.calibration.ratings import add_rating
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.cluster.continued.bus_studies import BusStudies
+from mimamba.service.cluster.failover.bus_studies import BusStudies
 from mimamba.service.cluster.subjects import pack, study_key
 from mimamba.service.feedback.allocations import Allocations
 from mimamba.service.people.people import People
 from mimamba.service.protocol.messages import MarkerMessage, StudyMessage
-from mimamba.service.recorded.feedback_log import read_feedback_log
+from mimamba.service.recording_contents.feedback_log import read_feedback_log
 from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.session import Session
 from mimamba.service.studies.live_study import LiveStudy
 from mimamba.service.studies.protocol_file import NoStudy
 from tests.service.bus.nats_server import running
-from tests.service.cluster.continued.test_bus_feedback import REAL, FeedbackGateway, taken_over
+from tests.service.cluster.failover.test_bus_feedback import REAL, FeedbackGateway, taken_over
 from tests.service.cluster.test_requests import Crew
 from tests.service.cluster.test_take_over import run
 from tests.service.feedback.test_feedback_runs import record
