@@ -16,7 +16,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from mimamba.drivers.errors import UserError
-from mimamba.service.feedback.feedback_request import MOST_IN_BLOCK
+from mimamba.service.feedback.wanted_feedback import MOST_IN_BLOCK
 from mimamba.service.people.people import People
 from mimamba.service.protocol.feedback_state import FeedbackSource
 from mimamba.service.storage.private_files import locked, read_regular, replace_file

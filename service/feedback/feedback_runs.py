@@ -12,11 +12,6 @@ from typing import Final
 from mimamba.drivers.errors import Mismatch, UserError
 from mimamba.models.signal.measures import BANDS
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.feedback.feedback_request import (
-    MOST_RECORDINGS,
-    FeedbackRequest,
-    feedback_rule,
-)
 from mimamba.service.feedback.live_feedback import (
     Assignment,
     FeedbackPosition,
@@ -26,6 +21,11 @@ from mimamba.service.feedback.live_feedback import (
 )
 from mimamba.service.feedback.session_runs import SessionRuns
 from mimamba.service.feedback.sham_course import ShamCourse, load_course
+from mimamba.service.feedback.wanted_feedback import (
+    MOST_RECORDINGS,
+    WantedFeedback,
+    feedback_rule,
+)
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.rule_file import Rule
@@ -134,14 +134,14 @@ class FeedbackRuns(SessionRuns[LiveFeedback, FeedbackEntry]):
         self._recordings = recordings
         self._kept: dict[Session, KeptFeedback] = {}
 
-    def begin(self, session: Session, wanted: FeedbackRequest) -> LiveFeedback:
+    def begin(self, session: Session, wanted: WantedFeedback) -> LiveFeedback:
         """Begin feedback in a session; raises as ``prepare`` and ``begin_prepared``."""
         return self.begin_prepared(session, self.prepare(session, wanted))
 
     def prepare(
         self,
         session: Session,
-        wanted: FeedbackRequest,
+        wanted: WantedFeedback,
         draw: Callable[[], FeedbackSource] | None = None,
     ) -> PreparedFeedback:
         """Check what is wanted, read the recordings, and choose whose values are shown.
@@ -214,7 +214,7 @@ class FeedbackRuns(SessionRuns[LiveFeedback, FeedbackEntry]):
         self,
         session: Session,
         study: str,
-        wanted: FeedbackRequest,
+        wanted: WantedFeedback,
         assignment: Assignment,
         shown: float,
     ) -> KeptFeedback:
@@ -308,7 +308,7 @@ class FeedbackRuns(SessionRuns[LiveFeedback, FeedbackEntry]):
                 del self._live[ended]
 
     def _assign(
-        self, wanted: FeedbackRequest, rule: Rule, draw: Callable[[], FeedbackSource] | None
+        self, wanted: WantedFeedback, rule: Rule, draw: Callable[[], FeedbackSource] | None
     ) -> tuple[Assignment, ShamCourse | None]:
         """Choose whose values are shown.
 
@@ -353,7 +353,7 @@ def study_gives(session: Session, study: str) -> NotNow:
     )
 
 
-def _rule_of(session: Session, wanted: FeedbackRequest) -> Rule:
+def _rule_of(session: Session, wanted: WantedFeedback) -> Rule:
     """Return the quantity with its threshold; raises BadFeedback where the session has none."""
     rule, known = feedback_rule(wanted), _quantities(session)
     if rule is None or wanted.quantity not in known:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, get_args
 
 from mimamba.drivers.errors import Mismatch
-from mimamba.service.feedback.feedback_request import (
+from mimamba.service.feedback.wanted_feedback import (
     MOST_IN_BLOCK,
     MOST_RECORDINGS,
     PEOPLE_IN_BLOCK,
-    FeedbackRequest,
     FeedbackValues,
+    WantedFeedback,
 )
 from mimamba.service.rules.rule_file import watched_quantity
 from mimamba.service.storage.checked_toml import TomlField, number_field, shown, table_mistakes
@@ -88,10 +88,10 @@ def feedback_mistakes(
         yield "block", error(expected, shown(values), "remove it")
 
 
-def make_feedback(found: Mapping[str, Any]) -> FeedbackRequest:
+def make_feedback(found: Mapping[str, Any]) -> WantedFeedback:
     """Make the feedback of a table without a mistake; it is always blind."""
     side: Literal["above", "below"] = "above" if "above" in found else "below"
-    return FeedbackRequest(
+    return WantedFeedback(
         found["quantity"],
         side,
         float(found[side]),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mimamba.drivers.errors import Mismatch, UserError
-from mimamba.service.feedback.feedback_request import FeedbackRequest
+from mimamba.service.feedback.wanted_feedback import WantedFeedback
 from mimamba.service.storage.checked_toml import (
     SWITCH,
     TomlField,
@@ -114,7 +114,7 @@ class StudyProtocol:
     record: bool
     wait_for_contact: bool
     steps: tuple[StudyStep, ...]
-    feedback: FeedbackRequest | None = None
+    feedback: WantedFeedback | None = None
 
     @property
     def planned(self) -> float:

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.service.api.dependencies import AllFeedback, AllRecordings, FollowedSession, ReadLock
 from mimamba.service.api.recordings import RecordingId
-from mimamba.service.feedback.feedback_request import (
+from mimamba.service.feedback.wanted_feedback import (
     MOST_RECORDINGS,
     FeedbackChoice,
-    FeedbackRequest,
+    WantedFeedback,
 )
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackState
 from mimamba.service.recording_contents.feedback_log import FeedbackRun
@@ -77,7 +77,7 @@ async def begin_feedback(
 
     The topic ``feedback`` has each of its values.
     """
-    wanted = FeedbackRequest(
+    wanted = WantedFeedback(
         new.quantity, new.side, new.at, new.back, new.source, tuple(new.recordings), new.blind
     )
     async with read_lock if wanted.recordings else nullcontext():

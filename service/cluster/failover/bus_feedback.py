@@ -29,7 +29,6 @@ from mimamba.service.cluster.subjects import (
     feedback_key,
     study_key,
 )
-from mimamba.service.feedback.feedback_request import feedback_rule
 from mimamba.service.feedback.feedback_runs import CANNOT_READ, FeedbackRuns, study_gives
 from mimamba.service.feedback.live_feedback import (
     FeedbackLeft,
@@ -39,6 +38,7 @@ from mimamba.service.feedback.live_feedback import (
     recording_ended,
 )
 from mimamba.service.feedback.sham_course import ShamCourse
+from mimamba.service.feedback.wanted_feedback import feedback_rule
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.sessions.session import Session, SessionOver
 

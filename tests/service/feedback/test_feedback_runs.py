@@ -17,9 +17,9 @@ from mimamba.drivers.driver import Chunk
 from mimamba.drivers.formats.read import read_recording
 from mimamba.models.signal.measures import BandPower, ChannelQuality, Quality
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.feedback.feedback_request import FeedbackChoice, FeedbackRequest
 from mimamba.service.feedback.feedback_runs import FeedbackRuns, NoFeedback
 from mimamba.service.feedback.sham_course import load_course
+from mimamba.service.feedback.wanted_feedback import FeedbackChoice, WantedFeedback
 from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.messages import (
     FeedbackMessage,
@@ -302,7 +302,7 @@ def test_a_study_stays_blind_up_to_its_end(service: Live) -> None:
 
 def test_a_sham_goes_on_from_step_to_step(data: Path) -> None:
     runs = FeedbackRuns(Recordings(data))
-    wanted = FeedbackRequest("band/alpha", "above", 0.0, 0.0, "sham", ("other",))
+    wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("other",))
     course = load_course(data / "other.xdf", ALPHA, "band/alpha")
     places = [course.at(0.05 * n)[1] for n in range(400)]
     rng = np.random.default_rng(0)
@@ -366,7 +366,7 @@ def shapes_of(folder: Path, source: FeedbackChoice) -> list[tuple[object, ...]]:
     rng = np.random.default_rng(0)
     with staged(None, max_delay=0.0) as stage:
         runs.begin(
-            stage.session, FeedbackRequest("band/alpha", "above", 0.0, 0.0, source, chosen, True)
+            stage.session, WantedFeedback("band/alpha", "above", 0.0, 0.0, source, chosen, True)
         )
         for at in range(0, 2048, 256):
             samples = rng.normal(0, 20, (256, 4)).astype(np.float32)
@@ -393,7 +393,7 @@ def test_each_of_several_windows_measured_at_once_is_shown(tmp_path: Path) -> No
     runs = FeedbackRuns(Recordings(tmp_path))
     good = dict.fromkeys(INFO.ch_names, ChannelQuality(1.0, None))
     with staged(None, max_delay=0.0) as stage:
-        runs.begin(stage.session, FeedbackRequest("band/alpha", "above", 0.0, 0.0, "real"))
+        runs.begin(stage.session, WantedFeedback("band/alpha", "above", 0.0, 0.0, "real"))
         measures: list[Quality | BandPower] = []
         for n in range(4):
             at = 500 + n / 4
@@ -408,7 +408,7 @@ def test_each_of_several_windows_measured_at_once_is_shown(tmp_path: Path) -> No
 
 
 def test_feedback_that_another_service_began_since_is_the_newest(tmp_path: Path) -> None:
-    wanted = FeedbackRequest("band/alpha", "above", 0.0, 0.0, "real")
+    wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "real")
     runs, others = [FeedbackRuns(Recordings(tmp_path)) for _ in range(2)]
     with staged(None, max_delay=0.0) as stage:
         ended = runs.begin(stage.session, wanted)
@@ -422,7 +422,7 @@ def test_feedback_that_another_service_began_since_is_the_newest(tmp_path: Path)
 
 def test_a_sham_is_silent_while_an_electrode_of_the_wearer_is_bad(data: Path) -> None:
     runs = FeedbackRuns(Recordings(data))
-    wanted = FeedbackRequest("band/alpha", "above", 0.0, 0.0, "sham", ("deleted",))
+    wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("deleted",))
     (data / "deleted.xdf").write_bytes((data / "other.xdf").read_bytes())
     rng = np.random.default_rng(0)
     with staged(None, max_delay=0.0) as stage:

@@ -15,10 +15,10 @@ from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.cluster.failover.bus_feedback import BusFeedback, BusFeedbackState
 from mimamba.service.cluster.failover.bus_recordings import BusRecordings
 from mimamba.service.cluster.subjects import feedback_key, pack, recording_key
-from mimamba.service.feedback.feedback_request import FeedbackRequest
 from mimamba.service.feedback.feedback_runs import NoFeedback
 from mimamba.service.feedback.live_feedback import LiveFeedback
 from mimamba.service.feedback.sham_course import load_course
+from mimamba.service.feedback.wanted_feedback import WantedFeedback
 from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.recording_contents.feedback_log import read_feedback_log
 from mimamba.service.recordings.recordings import RecordingRefused
@@ -31,9 +31,9 @@ from tests.service.cluster.test_take_over import run
 from tests.service.feedback.test_feedback_runs import ALPHA, record
 from tests.service.models import random_checkpoint
 
-BLIND = FeedbackRequest("band/alpha", "above", 0.0, 0.0, "sham", ("other",), True)
+BLIND = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("other",), True)
 KEY = feedback_key("a.b")
-REAL = FeedbackRequest("band/alpha", "above", 0.0, 0.0, "real")
+REAL = WantedFeedback("band/alpha", "above", 0.0, 0.0, "real")
 
 
 class FeedbackGateway(Gateway):

@@ -19,7 +19,7 @@ MOST_IN_BLOCK: Final = 100
 
 
 @dataclass(frozen=True)
-class FeedbackRequest:
+class WantedFeedback:
     """Feedback that was asked for.
 
     Parameters
@@ -48,7 +48,7 @@ class FeedbackRequest:
     block: int = PEOPLE_IN_BLOCK
 
 
-def feedback_rule(asked: FeedbackRequest | FeedbackState) -> Rule | None:
+def feedback_rule(asked: WantedFeedback | FeedbackState) -> Rule | None:
     """Return the quantity with its threshold; None if there is no such quantity."""
     watched = watched_quantity(asked.quantity)
     if watched is None:
