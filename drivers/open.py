@@ -88,7 +88,7 @@ def open_recording(url: str) -> Recording:
     from mimamba.drivers.formats.read import read_recording
 
     path, choice, options = _recording_choice(url)
-    return read_recording(path, choice, **vars(options))
+    return read_recording(path, choice, options)
 
 
 def open_with_streams(url: str) -> tuple[Recording, list[XDFStream]]:
@@ -99,7 +99,7 @@ def open_with_streams(url: str) -> tuple[Recording, list[XDFStream]]:
     from mimamba.drivers.formats.read import read_with_streams
 
     path, choice, options = _recording_choice(url)
-    return read_with_streams(path, choice, **vars(options))
+    return read_with_streams(path, choice, options)
 
 
 def _recording_choice(url: str) -> tuple[str, ChannelChoice, ReadOptions]:

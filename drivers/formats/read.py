@@ -40,7 +40,17 @@ ReadFunction = Callable[[Path, ChannelChoice, str | None], "Recording"]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The parameters ``stream``, ``board`` and ``sfreq`` of ``read_recording``."""
+    """Options of reading, for files that do not say enough.
+
+    Parameters
+    ----------
+    stream
+        Name of the signal, for a file with several.
+    board
+        BrainFlow's board by name or number, for a file whose columns fit several boards.
+    sfreq
+        Sampling frequency, Hz, for a file with stamps that declares none or a wrong one.
+    """
 
     stream: str | None = None
     board: str | None = None
@@ -53,12 +63,13 @@ class ReadOptions:
         return cls(source.text("stream"), source.text("board"), sfreq or None)
 
 
+NO_OPTIONS = ReadOptions()
+
+
 def read_recording(
     path: str | Path,
     choice: ChannelChoice | None = None,
-    stream: str | None = None,
-    board: str | None = None,
-    sfreq: float | None = None,
+    options: ReadOptions = NO_OPTIONS,
     edited: bool = True,
 ) -> Recording:
     """Read a file; its format is recognised by its content.
@@ -69,12 +80,8 @@ def read_recording(
         Path of the file.
     choice
         Channels and their names; by default the EEG channels with the file's names.
-    stream
-        Name of the signal, for a file with several.
-    board
-        BrainFlow's board by name or number, for a file whose columns fit several boards.
-    sfreq
-        Sampling frequency, Hz, for a file with stamps that declares none or a wrong one.
+    options
+        Options for a file that does not say enough.
     edited
         Apply the edits of markers that are kept beside the file.
 
@@ -86,16 +93,14 @@ def read_recording(
         If a channel asked for does not exist.
     """
     path = Path(path)
-    read = _find_reader(path, _head(path), board, sfreq)
-    return _completed(path, lambda: read(path, choice or ChannelChoice(), stream), edited)
+    read = _find_reader(path, _head(path), options)
+    return _completed(path, lambda: read(path, choice or ChannelChoice(), options.stream), edited)
 
 
 def read_with_streams(
     path: str | Path,
     choice: ChannelChoice | None = None,
-    stream: str | None = None,
-    board: str | None = None,
-    sfreq: float | None = None,
+    options: ReadOptions = NO_OPTIONS,
     edited: bool = True,
 ) -> tuple[Recording, list[XDFStream]]:
     """Read a file once: its EEG channels, and all streams of an XDF file; none of others.
@@ -107,16 +112,16 @@ def read_with_streams(
     path = Path(path)
     head = _head(path)
     if not xdf.recognises(head):
-        return read_recording(path, choice, stream, board, sfreq, edited), []
-    if board is not None:
-        _find_reader(path, head, board, sfreq)  # refuses it
+        return read_recording(path, choice, options, edited), []
+    if options.board is not None:
+        _find_reader(path, head, options)  # refuses it
     streams: list[XDFStream] = []
 
     def read() -> Recording:
         loaded, notices = xdf.load_streams(path)
         streams.extend(loaded)
         chosen = choice or ChannelChoice()
-        return xdf.make_from_streams(path, loaded, notices, chosen, stream, sfreq)
+        return xdf.make_from_streams(path, loaded, notices, chosen, options.stream, options.sfreq)
 
     return _completed(path, read, edited), streams
 
@@ -174,27 +179,27 @@ def _readers() -> dict[str, ModuleType]:
     }
 
 
-def _find_reader(path: Path, head: bytes, board: str | None, sfreq: float | None) -> ReadFunction:
-    """Find the reader for a file by its first bytes, and give it the parameters it takes."""
+def _find_reader(path: Path, head: bytes, options: ReadOptions) -> ReadFunction:
+    """Find the reader for a file by its first bytes, and give it the options it takes."""
     readers = _readers()
     for name, module in readers.items():
         if not module.recognises(head):
             continue
         read: Callable[..., Recording] = module.read
-        if board is not None:
+        if options.board is not None:
             if name != "BrainFlow CSV":
                 raise BadRecording(
                     "a BrainFlow file for board=", f"{name} in {path}", "remove board="
                 )
-            read = partial(read, board=board)
-        if sfreq is not None:
+            read = partial(read, board=options.board)
+        if options.sfreq is not None:
             if name not in STAMPED:
                 raise BadRecording(
                     f"a file whose rate can be unsure ({', '.join(sorted(STAMPED))}) for sfreq=",
                     f"{name} in {path}",
                     "remove sfreq=",
                 )
-            read = partial(read, sfreq=sfreq)
+            read = partial(read, sfreq=options.sfreq)
         return read
     kind = "binary data" if b"\0" in head else "text"
     raise BadRecording(

@@ -112,7 +112,7 @@ class ReplayDriver:
 
     def __enter__(self) -> Self:
         """Read the file; raises BadRecording, BadChannels, or BadPlayback for the start."""
-        recording = read_recording(self._path, self._choice, **vars(self._options))
+        recording = read_recording(self._path, self._choice, self._options)
         self._next = self._start.position(recording)
         self._clock = PlaybackClock(timestamp_at(recording, self._next), self._speed)
         self._recording, self._markers = recording, markers_by_position(recording)

@@ -36,7 +36,7 @@ FULL, SECONDS_PER_PERCENT = 85.0, 360.0
 """Charge at the start, percent: a battery lasts ten hours."""
 
 
-def beats(time: Floats) -> Floats:
+def heart_phase(time: Floats) -> Floats:
     """Return the phase of the heart (n,), beats, at times, s."""
     swing = 2 * np.pi / SWING_SECONDS
     breath = 2 * np.pi * BREATHS
@@ -48,7 +48,7 @@ def beats(time: Floats) -> Floats:
     return phase
 
 
-def turn(time: Floats) -> Floats:
+def head_turn(time: Floats) -> Floats:
     """Return the rotation of the head (n,) at times, s: from 0 to 1."""
     within = np.mod(time, TURN_EVERY) - (TURN_EVERY - TURN_SECONDS)
     turned: Floats = np.where(within > 0, np.sin(np.pi * within / TURN_SECONDS), 0.0)
@@ -123,20 +123,22 @@ class SimulatedSensors:
 
 
 def _pulse(time: Floats) -> Floats:
-    angle = 2 * np.pi * beats(time)
+    angle = 2 * np.pi * heart_phase(time)
     wave = -(np.cos(angle) + 0.35 * np.cos(2 * angle - 1.0) + 0.1 * np.cos(3 * angle))
-    shaken = 4 * turn(time) * np.sin(2 * np.pi * 1.7 * time)
+    shaken = 4 * head_turn(time) * np.sin(2 * np.pi * 1.7 * time)
     values: Floats = LEVELS + (wave + shaken)[:, None] * DEPTHS
     return values
 
 
 def _acceleration(time: Floats) -> Floats:
-    values: Floats = np.stack([0.2 * turn(time), np.zeros(len(time)), np.ones(len(time))], axis=1)
+    values: Floats = np.stack(
+        [0.2 * head_turn(time), np.zeros(len(time)), np.ones(len(time))], axis=1
+    )
     return values
 
 
 def _rotation(time: Floats) -> Floats:
-    turned = TURN_DEGREES * turn(time)
+    turned = TURN_DEGREES * head_turn(time)
     values: Floats = np.stack([0.5 + 0 * turned, -0.8 + 0 * turned, turned], axis=1)
     return values
 

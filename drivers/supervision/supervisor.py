@@ -94,7 +94,7 @@ class Supervisor:
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return what else the device measured since the last call.
 
-        Its numbering starts anew with each connection; its timestamps go on.
+        Its numbering starts again with each connection; its timestamps go on.
         """
         with self._changed:
             taken, self._auxiliary = self._auxiliary, []

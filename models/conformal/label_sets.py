@@ -185,7 +185,7 @@ class LabelSets:
             self._states[label.output] = replace(self._states[label.output], label=label.label)
 
     def begin_epoch(self) -> None:
-        """Forget the true labels, as the stream begins anew; keep the thresholds."""
+        """Forget the true labels, as the stream starts over; keep the thresholds."""
         self._come.clear()
         self._waiting.clear()
         self._once.clear()

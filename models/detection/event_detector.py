@@ -66,7 +66,7 @@ class DetectorState:
 class EventDetector:
     """Detector of events in a stream's chunks.
 
-    A gap, and a new epoch, begins anew: for the next 2 s nothing is found. A recording's own
+    A gap, and a new epoch, starts over: for the next 2 s nothing is found. A recording's own
     markers of a detector count as found already. The result does not depend on how the stream is
     cut into chunks.
 

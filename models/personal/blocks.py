@@ -199,7 +199,7 @@ def choose_kinds(blocks: Sequence[Block], kinds: Sequence[str] = ()) -> tuple[st
     return chosen[0], chosen[1]
 
 
-def doubtful(blocks: Sequence[Block], second: str) -> NDArray[np.bool_]:
+def find_doubtful(blocks: Sequence[Block], second: str) -> NDArray[np.bool_]:
     """Mark the blocks in which the person did not feel what the block was for.
 
     The middle lies between the medians of the two kinds' ratings, so that one block that is rated

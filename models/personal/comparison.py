@@ -24,8 +24,8 @@ from mimamba.models.personal.features import (
     columns,
     track_features,
 )
+from mimamba.models.personal.learning_curve import cut_state
 from mimamba.models.personal.statistics import BlockScores, LabelledBlocks, score_blocks
-from mimamba.models.personal.training_seconds import cut_state
 from mimamba.models.personal.verdict import LEAST_BLOCKS
 from mimamba.models.personal.verdict_counts import PersonRecording
 from mimamba.models.signal.baseline import BaselineAligner

@@ -18,7 +18,7 @@ from mimamba.models.personal.blocks import (
     CalibrationError,
     check_blocks,
     choose_kinds,
-    doubtful,
+    find_doubtful,
     rating_medians,
 )
 from mimamba.models.personal.features import (
@@ -28,7 +28,7 @@ from mimamba.models.personal.features import (
     track_features,
 )
 from mimamba.models.personal.head import LinearHead, fit_head
-from mimamba.models.personal.joining import (
+from mimamba.models.personal.joined_data import (
     NOTHING_JOINED,
     JoinedData,
     MomentNote,
@@ -40,9 +40,9 @@ from mimamba.models.personal.verdict import (
     MIXED_ORDER,
     AccuracyTest,
     Verdict,
-    choose,
+    choose_features,
     judge,
-    worst,
+    strictest_verdict,
 )
 from mimamba.models.signal.baseline import Baseline
 from mimamba.models.signal.montage import MONTAGES
@@ -358,7 +358,7 @@ def measure(
     n_hops, n_good, felt = 0, 0, True
     centre = np.zeros(tracks[-1].values.shape[1])
     for number, (track, attempt) in enumerate(zip(tracks, attempts, strict=True)):
-        doubts = doubtful(attempt.blocks, second)
+        doubts = find_doubtful(attempt.blocks, second)
         felt = felt and _felt(attempt.blocks, second)
         mine = []
         for block, doubted in zip(attempt.blocks, doubts, strict=True):
@@ -403,7 +403,7 @@ def score_newest(
     """Test the newest attempt alone, while all others train; p is multiplied by the looks."""
     n_electrodes = len(settings.montage)
     kept = measured.blocks.subset(~measured.doubt)
-    blocks = choose(kept, settings.features, n_electrodes)
+    blocks = choose_features(kept, settings.features, n_electrodes)
     tested = blocks.attempts == blocks.attempts.max()
     return AccuracyTest.of(score_blocks(blocks, settings.seed, tested=tested), looks)
 
@@ -458,12 +458,14 @@ def judge_measured(
                     settings.seed,
                 )
             )
-    return replace(worst(verdicts), doubtful=len(places))
+    return replace(strictest_verdict(verdicts), doubtful=len(places))
 
 
 def make_head(measured: MeasuredBlocks, settings: CalibrationSettings) -> LinearHead:
     """Fit the head to all blocks that are not doubtful."""
     n_electrodes = len(settings.montage)
     chosen = columns(settings.features, n_electrodes)
-    blocks = choose(measured.blocks.subset(~measured.doubt), settings.features, n_electrodes)
+    blocks = choose_features(
+        measured.blocks.subset(~measured.doubt), settings.features, n_electrodes
+    )
     return fit_head(blocks, chosen, len(measured.centre), measured.centre[chosen])

@@ -27,7 +27,7 @@ from mimamba.models.personal.fit_personal import (
     make_attempt,
 )
 from mimamba.models.personal.head import HALF_LIFE, LinearHead
-from mimamba.models.personal.joining import (
+from mimamba.models.personal.joined_data import (
     JoinedData,
     MomentNote,
     RatedMoment,

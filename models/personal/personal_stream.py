@@ -47,7 +47,7 @@ class PersonalStream:
         self._head = PersonalHead(fit.head, fit.settings.kinds, SIGNAL.hop / SIGNAL.sfreq)
 
     def start_baseline(self, seconds: float) -> None:
-        """Measure the person's rest anew; there is no output meanwhile."""
+        """Measure the person's rest again; there is no output meanwhile."""
         self.features.start_baseline(seconds)
 
     def feed(self, chunk: Chunk) -> list[PersonalPrediction]:

@@ -27,7 +27,7 @@ from mimamba.models.personal.fit_personal import (
     measure,
 )
 from mimamba.models.personal.statistics import RIDGE, BlockMoments
-from mimamba.models.personal.verdict import LARGEST_P, LEAST_ACCURACY, Verdict, choose
+from mimamba.models.personal.verdict import LARGEST_P, LEAST_ACCURACY, Verdict, choose_features
 from mimamba.models.signal.montage import match_montage
 
 KINDS = ("a", "b")
@@ -110,7 +110,7 @@ def make_blocks(spans: Sequence[tuple[int, int]], kinds: NDArray[np.int64]) -> t
     )
 
 
-def plant(
+def add_effect(
     recording: Recording,
     spans: Sequence[tuple[int, int]],
     kinds: NDArray[np.int64],
@@ -184,7 +184,7 @@ def serves_random_windows(
     Windows that overlap, or lie in one block, are then trained and tested on. The head, the
     largest p and the least accuracy are the same as ours.
     """
-    blocks = choose(measure([track], [attempt], KINDS[1]).blocks, "below-20", len(montage))
+    blocks = choose_features(measure([track], [attempt], KINDS[1]).blocks, "below-20", len(montage))
     x = np.concatenate(blocks.features)
     y = np.repeat(blocks.kinds, [len(each) for each in blocks.features])
     folds = rng.permutation(len(x)) % FOLDS

@@ -223,7 +223,7 @@ def judge(
         return Verdict("too few", "no", kinds, counts, attempts, tests, poor=poor, reason=reason)
 
     def test(chosen: FeatureSet, of: LabelledBlocks) -> AccuracyTest:
-        return AccuracyTest.of(score_blocks(choose(of, chosen, n_electrodes), seed), tests)
+        return AccuracyTest.of(score_blocks(choose_features(of, chosen, n_electrodes), seed), tests)
 
     result = test(features, blocks)
     muscle, both = test("above-20", blocks), test("below-40", blocks)
@@ -261,7 +261,9 @@ def _decide(
     return "reliable", "yes"
 
 
-def choose(blocks: LabelledBlocks, features: FeatureSet, n_electrodes: int) -> LabelledBlocks:
+def choose_features(
+    blocks: LabelledBlocks, features: FeatureSet, n_electrodes: int
+) -> LabelledBlocks:
     """Return the blocks with a set of features."""
     chosen = columns(features, n_electrodes)
     parts = tuple(each[:, chosen] for each in blocks.features)
@@ -289,6 +291,6 @@ def mean_order(blocks: LabelledBlocks) -> float:
     return float(abs(np.mean(distances))) if distances else 1.0
 
 
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
+def strictest_verdict(verdicts: Sequence[Verdict]) -> Verdict:
     """Return the verdict that allows least."""
     return min(verdicts, key=lambda verdict: verdict.rank)

@@ -19,11 +19,11 @@ from mimamba.models.personal.fit_personal import make_attempt
 from mimamba.models.personal.pseudo_calibrations import (
     SHORTEST_BLOCK,
     Effect,
+    add_effect,
     cut_spans,
     draw_pairs,
     judge_pseudo,
     make_blocks,
-    plant,
     serves_random_windows,
 )
 from mimamba.models.personal.verdict import RANK, Verdict, half_labels
@@ -187,7 +187,7 @@ def count_found(
         seconds = (spans[0][1] - spans[0][0]) / one.recording.info.sfreq
         for _ in range(draws):
             kinds = draw_pairs(n_blocks, rng)
-            planted = plant(one.recording, spans, kinds, effect, montage, rng)
+            planted = add_effect(one.recording, spans, kinds, effect, montage, rng)
             blocks = make_blocks(spans, _flip(kinds, flipped, rng))
             track = track_features(planted, montage)
             count.add(one, judge_pseudo(track, planted, blocks, montage, features, seed), seconds)
@@ -220,7 +220,7 @@ def count_raised(
             kinds = draw_pairs(n_blocks, rng)
             recording = one.recording
             if effect is not None:
-                recording = plant(recording, spans, kinds, effect, montage, rng)
+                recording = add_effect(recording, spans, kinds, effect, montage, rng)
             track = track_features(recording, montage)
             ratings = np.where(kinds == 1, *RATINGS)
             place = int(rng.integers(n_blocks))

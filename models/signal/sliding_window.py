@@ -183,7 +183,7 @@ class SlidingWindow:
         return windows
 
     def _begin(self, first: int) -> None:
-        """Begin anew with the quarter of a sample."""
+        """Start over with the quarter of a sample."""
         self._base = self._begun = self._quarter = self._next = first // self._step * self._step
         self._hole = self._noted = self._base
         self._known = np.zeros(self._n_channels)

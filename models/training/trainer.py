@@ -32,7 +32,7 @@ from mimamba.models.training.scoring import (
     score_network,
 )
 from mimamba.models.training.stages import Stage, prepare
-from mimamba.models.training.switching import SwitchingSequences
+from mimamba.models.training.switching_sequences import SwitchingSequences
 from mimamba.models.training.windowing import HopSequence
 
 MAX_SCALE_WINDOWS = 4096

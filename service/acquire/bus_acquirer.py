@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mimamba.drivers.errors import StreamLost, UserError
 from mimamba.drivers.open import Connect, open_source
-from mimamba.drivers.remote_acquirer import Packet
+from mimamba.drivers.push_driver import Packet
 from mimamba.service.acquire.outbox import SECONDS, Outbox, sensor_bytes
 from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.acquire.source_acquirer import PushRefused, SourceAcquirer

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, LinkChange, Marker, StreamInfo
-from mimamba.drivers.remote_acquirer import MAX_TEXT, Packet
+from mimamba.drivers.push_driver import MAX_TEXT, Packet
 
 SECONDS = 90.0
 """Of signal to keep: an outage of 60 s, the pause and the attempt after it, and the sending."""
@@ -33,13 +33,13 @@ OVERHEAD = 256
 Event = TypeVar("Event", Marker, LinkChange)
 
 
-def fitting(text: str) -> str:
+def shorten_text(text: str) -> str:
     """Return a text that the service accepts: valid UTF-8, and cut if too long."""
     text = text.encode(errors="replace").decode()  # half a surrogate pair cannot be sent
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
-def newest(events: tuple[Event, ...]) -> tuple[Event, ...]:
+def newest_events(events: tuple[Event, ...]) -> tuple[Event, ...]:
     """Return the last events, as many as fit into a packet; their texts must be fitting."""
     left, kept = LARGEST_EVENTS, 0
     for event in reversed(events[-MAX_EVENTS:]):
@@ -129,7 +129,7 @@ class Outbox:
         """
         self._sensors += auxiliary
         arrived = tuple(
-            replace(each, label=fitting(each.label), source=fitting(each.source))
+            replace(each, label=shorten_text(each.label), source=shorten_text(each.source))
             for each in chunk.markers
         )
         for start in range(0, chunk.n_times, self._longest):
@@ -148,7 +148,7 @@ class Outbox:
             )
         if chunk.n_times == 0:
             with self._changed:
-                self._markers = newest(self._markers + arrived)
+                self._markers = newest_events(self._markers + arrived)
 
     def _take_sensors(self) -> tuple[AuxiliaryChunk, ...]:
         """Take the oldest samples of sensors, as many as fit into a packet."""
@@ -160,7 +160,7 @@ class Outbox:
 
     def put_change(self, change: LinkChange) -> None:
         """Add a change of the link to the device."""
-        self._append(self._empty_chunk(), (replace(change, detail=fitting(change.detail)),))
+        self._append(self._empty_chunk(), (replace(change, detail=shorten_text(change.detail)),))
 
     def end(self) -> None:
         """Mark the end; a second call has no effect."""
@@ -186,7 +186,7 @@ class Outbox:
             if self.ended:
                 return
             if chunk.n_times:
-                chunk = replace(chunk, markers=newest(self._markers + chunk.markers))
+                chunk = replace(chunk, markers=newest_events(self._markers + chunk.markers))
                 self._markers = ()
                 self._end = (chunk.epoch, chunk.end)
             packet = Packet(self._next, chunk, changes, ends, auxiliary, battery)
@@ -211,7 +211,7 @@ class Outbox:
         self._count(oldest, -1)
         self.lost += oldest.chunk.n_times
         following = self._packets[0]
-        changes = newest(oldest.changes + following.changes)
+        changes = newest_events(oldest.changes + following.changes)
         self._packets[0] = replace(following, changes=changes)
         self._carry(oldest.chunk.markers)
 
@@ -219,11 +219,11 @@ class Outbox:
         """Move markers to the oldest packet with samples."""
         for position, packet in enumerate(self._packets):
             if packet.chunk.n_times:
-                together = newest(markers + packet.chunk.markers)
+                together = newest_events(markers + packet.chunk.markers)
                 chunk = replace(packet.chunk, markers=together)
                 self._packets[position] = replace(packet, chunk=chunk)
                 return
-        self._markers = newest(markers + self._markers)
+        self._markers = newest_events(markers + self._markers)
 
     def _count(self, packet: Packet, sign: int) -> None:
         chunk = packet.chunk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mimamba.drivers.driver import AuxiliaryChunk
-from mimamba.drivers.remote_acquirer import Packet
+from mimamba.drivers.push_driver import Packet
 from mimamba.service.protocol.push import Samples, SensorSamples
 
 

@@ -40,57 +40,57 @@ class ServiceState:
     shutdown: Shutdown
 
 
-async def _service(connection: HTTPConnection) -> ServiceState:
+def _running(connection: HTTPConnection) -> ServiceState:
     service: ServiceState = connection.app.state.running
     return service
 
 
-def _sessions(connection: HTTPConnection) -> SessionRegistry:
-    sessions: SessionRegistry = connection.app.state.running.sessions
-    return sessions
+# Coroutines, since a plain function would be called in a thread of its own, for each request.
 
 
-def _session(connection: HTTPConnection, session: str) -> Session:
-    return _sessions(connection).get(session)
+async def _service(connection: HTTPConnection) -> ServiceState:
+    return _running(connection)
+
+
+async def _sessions(connection: HTTPConnection) -> SessionRegistry:
+    return _running(connection).sessions
+
+
+async def _session(connection: HTTPConnection, session: str) -> Session:
+    return _running(connection).sessions.get(session)
 
 
 async def _followed_session(connection: HTTPConnection, session: str) -> Session:
-    sessions = _sessions(connection)
+    sessions = _running(connection).sessions
     await sessions.ready(session)
     return sessions.get(session)
 
 
-def _recordings(connection: HTTPConnection) -> Recordings:
-    recordings: Recordings = connection.app.state.running.recordings
-    return recordings
+async def _recordings(connection: HTTPConnection) -> Recordings:
+    return _running(connection).recordings
 
 
-def _people(connection: HTTPConnection) -> People:
-    people: People = connection.app.state.running.people
-    return people
+async def _people(connection: HTTPConnection) -> People:
+    return _running(connection).people
 
 
-def _calibrations(connection: HTTPConnection) -> Calibrations:
-    calibrations: Calibrations = connection.app.state.running.calibrations
-    return calibrations
+async def _calibrations(connection: HTTPConnection) -> Calibrations:
+    return _running(connection).calibrations
 
 
-def _heads(connection: HTTPConnection) -> Heads:
-    heads: Heads = connection.app.state.running.heads
-    return heads
+async def _heads(connection: HTTPConnection) -> Heads:
+    return _running(connection).heads
 
 
-def _studies(connection: HTTPConnection) -> Studies:
-    studies: Studies = connection.app.state.running.studies
-    return studies
+async def _studies(connection: HTTPConnection) -> Studies:
+    return _running(connection).studies
 
 
-def _feedback(connection: HTTPConnection) -> FeedbackRuns:
-    feedback: FeedbackRuns = connection.app.state.running.feedback
-    return feedback
+async def _feedback(connection: HTTPConnection) -> FeedbackRuns:
+    return _running(connection).feedback
 
 
-def _read_lock(connection: HTTPConnection) -> asyncio.Lock:
+async def _read_lock(connection: HTTPConnection) -> asyncio.Lock:
     lock: asyncio.Lock = connection.app.state.read_lock
     return lock
 

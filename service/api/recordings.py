@@ -33,8 +33,8 @@ from mimamba.service.api.dependencies import (
 )
 from mimamba.service.auth.scopes import allows, auth_result_of
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
-from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
-from mimamba.service.recorded.report_summary import ReportSummary, summarise_report
+from mimamba.service.recording_contents.marker_editing import MarkerEditor, MarkerView
+from mimamba.service.recording_contents.report_summary import ReportSummary, summarise_report
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.sessions.markers import MAX_LABEL_LENGTH
@@ -292,7 +292,7 @@ async def report_recording(
     ] = False,
 ) -> HTMLResponse:
     """Return a report on a finished recording: one HTML file with pictures, without scripts."""
-    from mimamba.service.recorded.report_page import make_report  # loads pyxdf
+    from mimamba.service.recording_contents.report_page import make_report  # loads pyxdf
 
     source = await asyncio.to_thread(recordings.file, recording)
     compared = await asyncio.to_thread(recordings.file, other) if other else None
@@ -431,7 +431,7 @@ def exported_bids(source: Path, person: str | None, task: str, facts: BIDSFacts)
     Its predictions are a derivative in the same archive.
     """
     from mimamba.drivers.formats.bids_writer import parse_bids_target  # loads MNE
-    from mimamba.service.recorded.bids_derivatives import write_derivatives
+    from mimamba.service.recording_contents.bids_derivatives import write_derivatives
 
     subject = re.sub("[^A-Za-z0-9]", "", person or "") or "01"
     with _export_errors(), ExitStack() as undo:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mimamba.drivers.url import parse_source
 from mimamba.service.api.dependencies import Service, ServiceState
 from mimamba.service.api.sources import admit
-from mimamba.service.recorded.recorded_setup import recorded_setup
+from mimamba.service.recording_contents.recorded_setup import recorded_setup
 from mimamba.service.recordings.sidecar import played_title
 from mimamba.service.sessions.registry import SessionView, choose_model, view_session
 from mimamba.service.sessions.session import Session

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from mimamba.service.api.dependencies import AllSessions
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.mirrored_session import MirroredSession
 
 workers_api = APIRouter(prefix="/v1/workers", tags=["workers"])
 

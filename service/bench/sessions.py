@@ -12,8 +12,8 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 
 from mimamba.service.bench.figures import Figure
+from mimamba.service.bench.minimal_client import connect_client, request, send
 from mimamba.service.bench.service_process import STARTING, ServiceProcess, running_service
-from mimamba.service.bench.wire import connect_client, request, send
 from mimamba.service.protocol.messages import (
     PredictionMessage,
     SessionState,

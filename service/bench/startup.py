@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.minimal_client import connect_client, send
 from mimamba.service.bench.process_usage import cpu_seconds
 from mimamba.service.bench.service_process import STARTING, start_service
-from mimamba.service.bench.wire import connect_client, send
 from mimamba.service.protocol.messages import (
     Position,
     PredictionMessage,

@@ -15,12 +15,12 @@ import msgspec
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.bus.bus import NotStored
+from mimamba.service.calibration.judge_processes import Judges
 from mimamba.service.calibration.judge_program import (
     CheckResult,
     JudgeAnswer,
     JudgeRefusal,
 )
-from mimamba.service.calibration.judges import Judges
 from mimamba.service.calibration.live_calibration import LiveCalibration
 from mimamba.service.calibration.plan import CalibrationPlan, draw_plan
 from mimamba.service.calibration.refit_processes import Refits

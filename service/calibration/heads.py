@@ -7,7 +7,7 @@ import numpy as np
 from mimamba.models.personal.features import SIGNAL
 from mimamba.models.personal.head import HALF_LIFE
 from mimamba.models.personal.head_file import HeadError, decode_head
-from mimamba.models.personal.joining import LEAST_HOPS, MOMENT_SECONDS, KeptMoment
+from mimamba.models.personal.joined_data import LEAST_HOPS, MOMENT_SECONDS, KeptMoment
 from mimamba.service.calibration.calibrations import CalibrationRefused, Calibrations
 from mimamba.service.calibration.refitting import chosen_moments, rated_side
 from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting, SittingRecord

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from mimamba.service.calibration.judge_processes import ask_judge, start_judge
 from mimamba.service.calibration.judge_program import JudgeAnswer
-from mimamba.service.calibration.judges import ask_judge, start_judge
 from mimamba.service.sessions.session import Session
 
 Settle = Callable[[Session, str, str, JudgeAnswer | None], None]

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mimamba.models.personal.fit_personal import PersonalFit, calibrate
 from mimamba.models.personal.head_file import encode_head, load_head
-from mimamba.models.personal.joining import (
+from mimamba.models.personal.joined_data import (
     JoinedData,
     KeptMoment,
     MomentNote,

@@ -25,7 +25,7 @@ from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, lock_file
 from mimamba.models.personal.fit_personal import Attempt, make_attempt
 from mimamba.models.personal.head_file import MOMENTS
-from mimamba.models.personal.joining import (
+from mimamba.models.personal.joined_data import (
     KeptMoment,
     MomentsError,
     decode_moments,

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mimamba.drivers.errors import UserError
-from mimamba.models.personal.blocks import Block, doubtful
+from mimamba.models.personal.blocks import Block, find_doubtful
 from mimamba.models.personal.features import SIGNAL
 from mimamba.models.personal.verdict import LEAST_BLOCKS
 from mimamba.models.prediction import Status
@@ -313,7 +313,7 @@ class CalibrationMachine:
         """Return whether fewer blocks of a kind than planned are rated as their kind."""
         assert self.plan.kinds is not None
         blocks = label_blocks(self.rated, self.plan.dimension)
-        doubts = doubtful(blocks, self.plan.kinds[1]).tolist()
+        doubts = find_doubtful(blocks, self.plan.kinds[1]).tolist()
         clear = Counter(b.kind for b, doubt in zip(blocks, doubts, strict=True) if not doubt)
         return min(clear[kind] for kind in self.plan.kinds) < self.plan.pairs
 

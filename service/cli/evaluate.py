@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mimamba.drivers.errors import LibraryMissing, Mismatch, UserError
-from mimamba.service.cli.data_options import (
+from mimamba.service.cli.dataset_options import (
     Baseline,
     BaselineFrom,
     Classes,

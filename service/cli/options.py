@@ -90,6 +90,20 @@ SessionOrOnly = Annotated[
 SessionId = Annotated[str, typer.Argument(help="Id of the session.")]
 Url = Annotated[str, typer.Option(help="Address of the service.")]
 ACCESS = "Access"
+LOG = "Log"
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        help="text, or json for one object per line. [default: text]", rich_help_panel=LOG
+    ),
+]
+LogLevel = Annotated[
+    str | None,
+    typer.Option(
+        help="debug, info, warning or error. [default: warning for text, info for json]",
+        rich_help_panel=LOG,
+    ),
+]
 SSLCertfile = Annotated[
     Path | None,
     typer.Option(

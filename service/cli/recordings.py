@@ -25,8 +25,8 @@ from mimamba.service.cli.options import (
 from mimamba.service.server.console import print_list
 
 if TYPE_CHECKING:
-    from mimamba.service.recorded.feedback_log import FeedbackRun
-    from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
+    from mimamba.service.recording_contents.feedback_log import FeedbackRun
+    from mimamba.service.recording_contents.marker_editing import MarkerEditor, MarkerView
     from mimamba.service.recordings.sidecar import RecordingInfo
 
 app = typer.Typer()
@@ -152,7 +152,7 @@ def feedback(
 ) -> None:
     """List the feedback for a study that a recording has: this unblinds it."""
     with one_line_errors():
-        from mimamba.service.recorded.feedback_log import read_feedback_log
+        from mimamba.service.recording_contents.feedback_log import read_feedback_log
         from mimamba.service.recordings.recordings import Recordings
 
         folder = recordings_folder(data_dir or context.obj)
@@ -195,7 +195,7 @@ def convert(
         streams = convert_recording(source, out, force, facts)
         if path is not None and out.startswith(BIDS_SCHEME):
             from mimamba.drivers.formats.bids_writer import parse_bids_target
-            from mimamba.service.recorded.bids_derivatives import write_derivatives
+            from mimamba.service.recording_contents.bids_derivatives import write_derivatives
 
             write_derivatives(streams, parse_bids_target(out))
 
@@ -313,7 +313,7 @@ def _name_of(recording: str, folder: Path) -> str:
 
 
 def _marker_editor(recording: str, data_dir: Path | None) -> MarkerEditor:
-    from mimamba.service.recorded.marker_editing import MarkerEditor
+    from mimamba.service.recording_contents.marker_editing import MarkerEditor
     from mimamba.service.recordings.recordings import Recordings
 
     folder = recordings_folder(data_dir)
@@ -346,7 +346,7 @@ def write_report(
         If the report exists, or cannot be written.
     """
     from mimamba.drivers.errors import CannotWrite
-    from mimamba.service.recorded.report_page import make_report
+    from mimamba.service.recording_contents.report_page import make_report
     from mimamba.service.recordings.recordings import Recordings
     from mimamba.service.recordings.sidecar import played_file
 

@@ -15,6 +15,8 @@ from mimamba.service.cli.options import (
     DataDir,
     Device,
     InsecureHTTP,
+    LogFormat,
+    LogLevel,
     Memory,
     Model,
     Person,
@@ -28,7 +30,6 @@ from mimamba.service.cli.options import (
 from mimamba.service.server.runtime_tuning import freeze_gc
 
 OUTPUTS = "Other programs"
-LOG = "Log"
 
 app = typer.Typer()
 
@@ -225,19 +226,8 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    log_format: Annotated[
-        str | None,
-        typer.Option(
-            help="text, or json for one object per line. [default: text]", rich_help_panel=LOG
-        ),
-    ] = None,
-    log_level: Annotated[
-        str | None,
-        typer.Option(
-            help="debug, info, warning or error. [default: warning for text, info for json]",
-            rich_help_panel=LOG,
-        ),
-    ] = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
     config: Config = None,
 ) -> None:
     """Run the service: stream sources to the page in the browser, the WebSocket and the API.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mimamba.service.cli.data_options import (
+from mimamba.service.cli.dataset_options import (
     Baseline,
     BaselineFrom,
     Classes,

@@ -11,6 +11,8 @@ from mimamba.service.cli.options import (
     Config,
     DataDir,
     Device,
+    LogFormat,
+    LogLevel,
     Memory,
     Model,
     Precision,
@@ -41,16 +43,8 @@ def worker(
     device: Device = None,
     precision: Precision = None,
     data_dir: DataDir = None,
-    log_format: Annotated[
-        str | None,
-        typer.Option(help="text, or json for one object per line. [default: text]"),
-    ] = None,
-    log_level: Annotated[
-        str | None,
-        typer.Option(
-            help="debug, info, warning or error. [default: warning for text, info for json]"
-        ),
-    ] = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
     config: Config = None,
 ) -> None:
     """Compute sessions of a bus; start as many workers as the sessions need.
@@ -59,7 +53,7 @@ def worker(
     """
     with one_line_errors():
         with freeze_gc():
-            from mimamba.service.server.work import work
+            from mimamba.service.server.run_worker import run_worker
             from mimamba.service.settings.load import find_config, make_settings
 
         flags = {
@@ -74,4 +68,4 @@ def worker(
             "log_level": log_level,
         }
         given = {name: value for name, value in flags.items() if value is not None}
-        work(make_settings(given, find_config(config)), capacity)
+        run_worker(make_settings(given, find_config(config)), capacity)

@@ -31,7 +31,7 @@ class BadCertificate(UserError):
     """The certificates to trust cannot be read."""
 
 
-def trust(path: Path | None) -> ssl.SSLContext:
+def tls_context(path: Path | None) -> ssl.SSLContext:
     """Return a TLS context that trusts a file's certificates (PEM), or without one the system's.
 
     Raises BadCertificate if they cannot be read.
@@ -69,7 +69,7 @@ class Credentials:
         if self.token is not None:
             check_token(self.token)
         if self.trusted is not None:
-            trust(self.trusted)
+            tls_context(self.trusted)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -80,7 +80,7 @@ class Credentials:
         """Return the TLS context for an address; None without TLS."""
         if not url.startswith(("wss://", "https://")):
             return None
-        return trust(self.trusted)
+        return tls_context(self.trusted)
 
 
 NO_CREDENTIALS = Credentials()

@@ -15,7 +15,7 @@ from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.url import parse_source
 from mimamba.service.acquire.bus_acquirer import BusAcquirer, close_session
 from mimamba.service.bus.bus import Bus, BusMessage, NotStored
-from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.mirrored_session import MirroredSession
 from mimamba.service.cluster.placement import LiveWorkers
 from mimamba.service.cluster.subjects import View, WorkerStatus, decode_or_none, output_subject
 from mimamba.service.people.carried_people import TakenBaseline, pack_person

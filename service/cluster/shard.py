@@ -8,7 +8,7 @@ import logging
 import time
 
 from mimamba.service.bus.bus import Bus, BusMessage, Guard, NotStored, Overtaken, publish
-from mimamba.service.cluster.computed import ComputedSession
+from mimamba.service.cluster.computed_session import ComputedSession
 from mimamba.service.cluster.subjects import (
     Announcement,
     Lease,

@@ -14,7 +14,7 @@ from pathlib import Path
 from mimamba.models.detection.event_kinds import EventKind
 from mimamba.models.inference.device import Device
 from mimamba.service.bus.bus import Bus, Guard, NotStored, Overtaken, publish
-from mimamba.service.cluster.computed import ComputedSession
+from mimamba.service.cluster.computed_session import ComputedSession
 from mimamba.service.cluster.placement import BEAT_SECONDS, LEASE_SECONDS, LiveWorkers, place
 from mimamba.service.cluster.shard import Shard
 from mimamba.service.cluster.subjects import (

@@ -10,6 +10,13 @@ from rich.text import Text
 
 from mimamba.service.doctor.check_broker import check_broker
 from mimamba.service.doctor.check_bus import check_bus_at
+from mimamba.service.doctor.check_devices import (
+    check_bluetooth,
+    check_brainflow,
+    check_ftdi,
+    check_lsl,
+    check_serial,
+)
 from mimamba.service.doctor.checks import (
     check_device,
     check_disk,
@@ -19,13 +26,6 @@ from mimamba.service.doctor.checks import (
     check_python,
     check_tls,
     check_torch,
-)
-from mimamba.service.doctor.devices import (
-    check_bluetooth,
-    check_brainflow,
-    check_ftdi,
-    check_lsl,
-    check_serial,
 )
 from mimamba.service.doctor.finding import Finding
 from mimamba.service.server.console import print_json

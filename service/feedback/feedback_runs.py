@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,12 +19,16 @@ from mimamba.service.feedback.live_feedback import (
     first_position,
     new_run,
 )
+from mimamba.service.feedback.session_runs import SessionRuns
 from mimamba.service.feedback.sham_course import ShamCourse, load_course
-from mimamba.service.feedback.wanted_feedback import MOST_RECORDINGS, WantedFeedback
-from mimamba.service.logs.newest_entry import newest_entry
+from mimamba.service.feedback.wanted_feedback import (
+    MOST_RECORDINGS,
+    WantedFeedback,
+    feedback_rule,
+)
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource
 from mimamba.service.recordings.recordings import Recordings
-from mimamba.service.rules.rule_file import Rule, watched_quantity
+from mimamba.service.rules.rule_file import Rule
 from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
@@ -117,7 +120,7 @@ class KeptFeedback:
         self._runs.release(self._session, self)
 
 
-class FeedbackRuns:
+class FeedbackRuns(SessionRuns[LiveFeedback, FeedbackEntry]):
     """The feedback of a service's sessions. Calls block on the disk.
 
     Parameters
@@ -127,11 +130,9 @@ class FeedbackRuns:
     """
 
     def __init__(self, recordings: Recordings) -> None:
+        super().__init__("feedback", FeedbackEntry)
         self._recordings = recordings
-        self._live: dict[Session, LiveFeedback] = {}
         self._kept: dict[Session, KeptFeedback] = {}
-        self._changing = threading.Lock()
-        self._closed = False
 
     def begin(self, session: Session, wanted: WantedFeedback) -> LiveFeedback:
         """Begin feedback in a session; raises as ``prepare`` and ``begin_prepared``."""
@@ -224,9 +225,8 @@ class FeedbackRuns:
         It is kept from ``KeptFeedback.hold`` on. The recordings for a sham are read again, also
         where none is shown. Where that fails, the steps that are left cannot begin feedback.
         """
-        watched = watched_quantity(wanted.quantity)
-        assert watched is not None  # it was one when the study began
-        rule = Rule("feedback", wanted.quantity, watched, wanted.side, wanted.at, wanted.back)
+        rule = feedback_rule(wanted)
+        assert rule is not None  # it was one when the study began
         prepared: PreparedFeedback | None = None
         try:
             course = self._load_course(assignment, rule)
@@ -294,33 +294,8 @@ class FeedbackRuns:
     ) -> LiveFeedback:
         return LiveFeedback(session, rule, position, course, self._recordings)
 
-    def of(self, session: Session) -> LiveFeedback:
-        """Return the newest feedback of a session.
-
-        Raises NoFeedback, and NotNow if it is at another service.
-        """
-        live = self._live.get(session)
-        if live is None:
-            raise no_feedback(session)
-        return live
-
-    def entry_of(self, session: Session) -> FeedbackEntry:
-        """Return the newest state of a session's feedback, also of another service.
-
-        Raises NoFeedback.
-        """
-        live, logs = self._live.get(session), session.logs
-        entry = newest_entry(live, None if logs is None else logs.feedback, FeedbackEntry)
-        if entry is None:
-            raise no_feedback(session)
-        return entry
-
-    def close(self) -> None:
-        """Stop all feedback; no other can begin."""
-        with self._changing:
-            self._closed = True
-        for live in list(self._live.values()):
-            live.close()
+    def _none_in(self, session: Session) -> NoFeedback:
+        return NoFeedback(f"The session {session.name} has had no feedback. Begin it.")
 
     def _check_free(self, session: Session) -> None:
         if self._closed:
@@ -378,22 +353,16 @@ def study_gives(session: Session, study: str) -> NotNow:
     )
 
 
-def no_feedback(session: Session) -> NoFeedback:
-    """Make the error for a session without feedback."""
-    return NoFeedback(f"The session {session.name} has had no feedback. Begin it.")
-
-
 def _rule_of(session: Session, wanted: WantedFeedback) -> Rule:
     """Return the quantity with its threshold; raises BadFeedback where the session has none."""
-    watched = watched_quantity(wanted.quantity)
-    known = _quantities(session)
-    if watched is None or wanted.quantity not in known:
+    rule, known = feedback_rule(wanted), _quantities(session)
+    if rule is None or wanted.quantity not in known:
         raise BadFeedback(
             f"a quantity of the session {session.name} ({', '.join(known[:8])}, ...)",
             repr(wanted.quantity),
             "choose one of them",
         )
-    return Rule("feedback", wanted.quantity, watched, wanted.side, wanted.at, wanted.back)
+    return rule
 
 
 def _quantities(session: Session) -> list[str]:

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 import msgspec
 
@@ -24,6 +23,7 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
+from mimamba.service.feedback.session_runs import RunLease
 from mimamba.service.feedback.sham_course import ShamCourse
 from mimamba.service.logs.epoch_logs import Event
 from mimamba.service.logs.prediction_log import PublishedPrediction
@@ -121,18 +121,6 @@ class FeedbackPosition:
         return self.entry.id
 
 
-class FeedbackLease(Protocol):
-    """The right to go on with feedback that several services could."""
-
-    def renew(self, position: FeedbackPosition) -> bool:
-        """Note how far it is; return False if another service has it now."""
-        ...
-
-    def give_up(self) -> None:
-        """Note that it is over."""
-        ...
-
-
 class LiveFeedback:
     """Feedback in a session, up to its end. Methods may be called from any thread.
 
@@ -168,7 +156,7 @@ class LiveFeedback:
         position: FeedbackPosition,
         course: ShamCourse | None,
         recordings: Recordings,
-        lease: FeedbackLease | None = None,
+        lease: RunLease[FeedbackPosition] | None = None,
     ) -> None:
         self.session, self._rule, self._course = session, rule, course
         self._recordings, self._lease = recordings, lease

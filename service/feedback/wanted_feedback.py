@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from mimamba.service.protocol.feedback_state import FeedbackState
+from mimamba.service.rules.rule_file import Rule, watched_quantity
+
 FeedbackChoice: TypeAlias = Literal["real", "sham", "drawn"]
 """The wearer's own values, those of another recording, or one of the two by chance."""
 FeedbackValues: TypeAlias = Literal["real", "sham", "drawn", "balanced"]
@@ -45,3 +48,11 @@ class WantedFeedback:
     recordings: tuple[str, ...] = ()
     blind: bool = False
     block: int = PEOPLE_IN_BLOCK
+
+
+def feedback_rule(asked: WantedFeedback | FeedbackState) -> Rule | None:
+    """Return the quantity with its threshold; None if there is no such quantity."""
+    watched = watched_quantity(asked.quantity)
+    if watched is None:
+        return None
+    return Rule("feedback", asked.quantity, watched, asked.side, asked.at, asked.back)

@@ -1,4 +1,4 @@
-"""Requests that a proxy forwards: for whom, by which scheme, and below which path."""
+"""Requests that a proxy forwards: the client, the scheme and the path of each."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mimamba.drivers.errors import LibraryMissing, UserError
 from mimamba.service.bridges.broker_address import BrokerAddress
-from mimamba.service.client.credentials import trust
+from mimamba.service.client.credentials import tls_context
 from mimamba.service.settings.settings import DoctorSettings
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def find_broker(settings: DoctorSettings, discovery: str | None = None) -> Broke
             f"Expected a user with the password for {address}, but found none. "
             "Write mqtt://USER@HOST."
         )
-    trusted = trust(settings.mqtt_cafile) if address.secure else None
+    trusted = tls_context(settings.mqtt_cafile) if address.secure else None
     return Broker(address, trusted, discovery)
 
 

@@ -83,7 +83,7 @@ class SessionTopics:
             yield TopicNews(self._topic(part), encode(message, binary=False), retain=False)
 
     def restart(self) -> None:
-        """Begin anew with a broker that may have forgotten all; its states stay to be removed."""
+        """Start over with a broker that may have forgotten all; its states stay to be removed."""
         self._reader = LogReader(self._session, TOPICS)
         self._facts = ()
         self._retained = dict.fromkeys(self._retained, b"")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import re
 import stat
 import threading
@@ -21,21 +20,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import UNSET, MsgspecError, UnsetType
+from msgspec import UNSET, UnsetType
 
 from mimamba.drivers.errors import BadRecording, UserError
 from mimamba.drivers.formats.marker_edits import edits_file
-from mimamba.service.recordings.file_facts import has_feedback_log
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
 from mimamba.service.recordings.recovery import is_being_written, recover_recording
 from mimamba.service.recordings.sidecar import (
     RecordingInfo,
     Sidecar,
-    delete_sidecar,
+    Sidecars,
     load_sidecar,
-    read_sidecar,
     save_sidecar,
-    save_sidecar_if_possible,
 )
 from mimamba.service.storage.folders import CannotRecord, cannot_record, check_writable
 from mimamba.service.storage.private_files import NAME, delete_file
@@ -86,11 +82,7 @@ class Recordings:
         self.endings: Counter[str] = Counter()
         """Number of recordings that ended ``finished``, and of those that ended ``unfinished``."""
         self._changing = threading.Lock()
-        self._noting = threading.RLock()
-        """Held while a sidecar is read and replaced."""
-        self._searched: dict[Path, tuple[tuple[int, int], bool]] = {}
-        """Files whose sidecars do not say if they have a log of feedback: their size (bytes) and
-        time of change (ns) when they were searched for it, and the result."""
+        self._sidecars = Sidecars(folder)
         self._checked_at = -math.inf
         self._problem: str | None = None
 
@@ -184,56 +176,25 @@ class Recordings:
             If the change cannot be written to the disk, or what is known about the recording
             cannot be read: it would be lost.
         """
-        with self._noting:
-            sidecar = self._noted(name)
-            if not isinstance(title, UnsetType):
-                sidecar = replace(sidecar, title=clean_title(title))
-            if not isinstance(notes, UnsetType):
-                sidecar = replace(sidecar, notes=clean_notes(notes))
-            self._save_noted(sidecar)
+        with self._sidecars.changing:  # it is not deleted meanwhile
+            self.get(name)
+            self._sidecars.change(name, title, notes)
         return self.get(name)
 
     def note_feedback(self, name: str) -> None:
         """Note that a recording gets the log of feedback for a study; raises as ``change``."""
-        with self._noting:
-            self._save_noted(replace(self._noted(name), feedback=True))
-
-    def _noted(self, name: str) -> Sidecar:
-        """Return what is noted about a recording, to be changed; raises as ``change``."""
-        self.get(name)
-        try:
-            return read_sidecar(self._path(name))
-        except FileNotFoundError:
-            return Sidecar(name)
-        except (OSError, MsgspecError) as error:
-            raise CannotRecord(
-                f"Cannot read {name}.json, which has what is known about the recording: "
-                f"{error}. Correct or remove that file first."
-            ) from error
-
-    def _save_noted(self, sidecar: Sidecar) -> None:
-        try:
-            save_sidecar(self._path(sidecar.name), sidecar)
-        except OSError as error:
-            raise cannot_record(self._folder, error) from error
+        with self._sidecars.changing:
+            self.get(name)
+            self._sidecars.note_feedback(name)
 
     def note_tags(self, session: Session, label: str, hed: str) -> None:
         """Note the HED annotation of a marker with the recording of a session, if there is one.
 
-        A label keeps the first one: markers of an earlier study may have it, too.
-        A recording goes on without it where the disk is full.
+        A label keeps the first one. A recording goes on without it where the disk is full.
         """
-        for name, (recorded, _) in list(self._running.items()):
-            if recorded is session:
-                path = self._path(name)
-                with self._noting:
-                    sidecar = load_sidecar(path)
-                    first = sidecar.hed.get(label)
-                    if sidecar.state != "unknown" and first is None:
-                        tagged = replace(sidecar, hed={**sidecar.hed, label: hed})
-                        save_sidecar_if_possible(path, tagged)
-                if first not in (None, hed):
-                    log.warning("a marker has other HED tags already", extra={"recording": name})
+        name = self.recording_of(session)
+        if name is not None:
+            self._sidecars.note_tags(name, label, hed)
 
     def stop(self, name: str, wait: bool = True) -> RecordingInfo:
         """Stop a recording; its file is complete then. One that has ended stays unchanged.
@@ -291,25 +252,8 @@ class Recordings:
         ):
             sidecar = replace(sidecar, state="unfinished")
         if sidecar.feedback is None:
-            logged = self._search_once(path, found)
-            self._note_if_absent(path, logged)
-            sidecar = replace(sidecar, feedback=logged)
+            sidecar = replace(sidecar, feedback=self._sidecars.has_feedback(name, found))
         return RecordingInfo(**asdict(sidecar), bytes=found.st_size)
-
-    def _search_once(self, path: Path, found: os.stat_result) -> bool:
-        """Return whether a file has a log of feedback; it is read once until it changes."""
-        version = found.st_size, found.st_mtime_ns
-        searched = self._searched.get(path)
-        if searched is None or searched[0] != version:
-            searched = self._searched[path] = version, has_feedback_log(path)
-        return searched[1]
-
-    def _note_if_absent(self, path: Path, feedback: bool) -> None:
-        """Note whether a file has a log of feedback, so that it is looked for once."""
-        with self._noting:
-            sidecar = load_sidecar(path)
-            if sidecar.state not in ("unknown", "recording") and sidecar.feedback is None:
-                save_sidecar_if_possible(path, replace(sidecar, feedback=feedback))
 
     def file(self, name: str) -> Path:
         """Return the file of a recording that has ended.
@@ -340,8 +284,7 @@ class Recordings:
                 f"Expected the recording's name as confirmation, but found {confirm!r}. "
                 f"Send ?confirm={name}."
             )
-        with self._noting:
-            self._delete_files(name)
+        self._delete_files(name)
 
     def of_person(self, person: str) -> list[str]:
         """Return the names of a person's recordings."""
@@ -358,18 +301,17 @@ class Recordings:
                 self._check_ended(name)
             for name in names:
                 self.delete(name, name)
-            with self._noting:
-                for name in self._left_of(person):
-                    self._delete_files(name)
+            for name in self._left_of(person):
+                self._delete_files(name)
         return names
 
     def _delete_files(self, name: str) -> None:
         """Delete a recording's files; the last one names the person."""
         path = self._path(name)
-        path.unlink(missing_ok=True)
-        self._searched.pop(path, None)
-        delete_file(edits_file(path))
-        delete_sidecar(path)
+        with self._sidecars.changing:
+            path.unlink(missing_ok=True)
+            delete_file(edits_file(path))
+            self._sidecars.delete(name)
         forget_times()
 
     def _left_of(self, person: str) -> list[str]:
@@ -433,18 +375,8 @@ class Recordings:
             log.warning("another service goes on", extra={"recording": sidecar.name})
             return
         state: Literal["finished", "unfinished"] = "finished" if ending.whole else "unfinished"
-        path = self._path(sidecar.name)
-        with self._noting:
-            noted = load_sidecar(path)  # with the title and the notes that it has by now
-            ended = replace(
-                sidecar if noted.state == "unknown" else noted,
-                state=state,
-                reason=ending.reason,
-                ended=_iso(datetime.now(UTC)),
-                seconds=ending.seconds,
-                feedback=noted.feedback,
-            )
-            save_sidecar_if_possible(path, ended)
+        now = _iso(datetime.now(UTC))
+        self._sidecars.note_end(sidecar, state, ending.reason, now, ending.seconds)
         self._running.pop(sidecar.name, None)
         self.endings[state] += 1
         extra = {"recording": sidecar.name, "session": sidecar.session, "reason": ending.reason}

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import UnsetType
 
 from mimamba.drivers.errors import BadSource
 from mimamba.drivers.url import parse_source
+from mimamba.service.recordings.file_facts import has_feedback_log
+from mimamba.service.storage.folders import CannotRecord, cannot_record
 from mimamba.service.storage.private_files import delete_file, read_regular, replace_file
 from mimamba.service.storage.titles import clean_notes, clean_title
+
+log = logging.getLogger(__name__)
 
 RecordingState: TypeAlias = Literal[
     "recording", "finished", "recovered", "unfinished", "damaged", "uploaded", "unknown"
@@ -86,6 +94,135 @@ class RecordingInfo(Sidecar):
 
     feedback: bool = False
     bytes: int = 0
+
+
+class Sidecars:
+    """The sidecars of a folder of recordings, each changed by one thread at a time.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+
+    Attributes
+    ----------
+    changing
+        Held while a sidecar is read and replaced.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.changing = threading.RLock()
+        self._searched: dict[Path, tuple[tuple[int, int], bool]] = {}
+        """Files whose sidecars do not say if they have a log of feedback: their size (bytes) and
+        time of change (ns) when they were searched for it, and the result."""
+
+    def change(
+        self,
+        name: str,
+        title: str | UnsetType | None,
+        notes: str | UnsetType | None,
+    ) -> None:
+        """Change the title or the notes of a recording; None removes one, UNSET keeps it.
+
+        Raises
+        ------
+        CannotRecord
+            If the change cannot be written to the disk, or what is known about the recording
+            cannot be read: it would be lost.
+        """
+        with self.changing:
+            sidecar = self._read(name)
+            if not isinstance(title, UnsetType):
+                sidecar = replace(sidecar, title=clean_title(title))
+            if not isinstance(notes, UnsetType):
+                sidecar = replace(sidecar, notes=clean_notes(notes))
+            self._save(sidecar)
+
+    def note_feedback(self, name: str) -> None:
+        """Note that a recording gets the log of feedback for a study; raises as ``change``."""
+        with self.changing:
+            self._save(replace(self._read(name), feedback=True))
+
+    def note_tags(self, name: str, label: str, hed: str) -> None:
+        """Note the HED annotation of a marker, if the disk has room.
+
+        A label keeps the first one: markers of an earlier study may have it, too.
+        """
+        path = self._recording(name)
+        with self.changing:
+            sidecar = load_sidecar(path)
+            first = sidecar.hed.get(label)
+            if sidecar.state != "unknown" and first is None:
+                save_sidecar_if_possible(path, replace(sidecar, hed={**sidecar.hed, label: hed}))
+        if first not in (None, hed):
+            log.warning("a marker has other HED tags already", extra={"recording": name})
+
+    def note_end(
+        self,
+        begun: Sidecar,
+        state: Literal["finished", "unfinished"],
+        reason: str | None,
+        ended: str,
+        seconds: float,
+    ) -> None:
+        """Note the end of a recording that began with a sidecar, if the disk has room."""
+        path = self._recording(begun.name)
+        with self.changing:
+            noted = load_sidecar(path)  # with the title and the notes that it has by now
+            made = replace(
+                begun if noted.state == "unknown" else noted,
+                state=state,
+                reason=reason,
+                ended=ended,
+                seconds=seconds,
+                feedback=noted.feedback,
+            )
+            save_sidecar_if_possible(path, made)
+
+    def has_feedback(self, name: str, found: os.stat_result) -> bool:
+        """Return whether a recording has a log of feedback, where its sidecar does not say it.
+
+        The file, of which ``found`` is known, is searched once until it changes.
+        """
+        path = self._recording(name)
+        version = found.st_size, found.st_mtime_ns
+        searched = self._searched.get(path)
+        if searched is None or searched[0] != version:
+            searched = self._searched[path] = version, has_feedback_log(path)
+        with self.changing:
+            sidecar = load_sidecar(path)
+            if sidecar.state not in ("unknown", "recording") and sidecar.feedback is None:
+                save_sidecar_if_possible(path, replace(sidecar, feedback=searched[1]))
+        return searched[1]
+
+    def delete(self, name: str) -> None:
+        """Delete the sidecar of a recording if there is one; raises OSError."""
+        path = self._recording(name)
+        with self.changing:
+            self._searched.pop(path, None)
+            delete_sidecar(path)
+
+    def _read(self, name: str) -> Sidecar:
+        """Return what is noted about a recording, to be changed; raises as ``change``."""
+        try:
+            return read_sidecar(self._recording(name))
+        except FileNotFoundError:
+            return Sidecar(name)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise CannotRecord(
+                f"Cannot read {name}.json, which has what is known about the recording: "
+                f"{error}. Correct or remove that file first."
+            ) from error
+
+    def _save(self, sidecar: Sidecar) -> None:
+        try:
+            save_sidecar(self._recording(sidecar.name), sidecar)
+        except OSError as error:
+            raise cannot_record(self._folder, error) from error
+
+    def _recording(self, name: str) -> Path:
+        return self._folder / f"{name}.xdf"
 
 
 def load_sidecar(recording: Path) -> Sidecar:

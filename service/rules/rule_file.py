@@ -73,7 +73,7 @@ class Rule:
     side, at
         Whether the value must be above or below ``at``, 0 to 1.
     back
-        Way back beyond ``at`` before the rule can hold anew.
+        Way back beyond ``at`` before the rule can hold again.
     seconds
         Time for which it must hold in a row, s.
     cooldown

@@ -32,7 +32,7 @@ class RuleState:
         Parameters
         ----------
         at
-            Its time, s; one that goes back begins anew.
+            Its time, s; one that goes back starts over.
         value
             From 0 to 1; None where there is none.
         """

@@ -21,12 +21,12 @@ from mimamba.service.api.login import login_api, tokens_api
 from mimamba.service.api.markers import markers_api
 from mimamba.service.api.models import models_api
 from mimamba.service.api.people import people_api
-from mimamba.service.api.personal.calibrating import calibration_api
 from mimamba.service.api.personal.feedback import feedback_api
 from mimamba.service.api.personal.heads import heads_api
 from mimamba.service.api.personal.ratings import ratings_api
+from mimamba.service.api.personal.session_calibrations import calibration_api
+from mimamba.service.api.personal.session_studies import studies_api
 from mimamba.service.api.personal.study_protocols import protocols_api
-from mimamba.service.api.personal.studying import studies_api
 from mimamba.service.api.recordings import recordings_api
 from mimamba.service.api.replay import replay_api
 from mimamba.service.api.sessions import sessions_api
@@ -47,9 +47,9 @@ from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.bus.connect import connect_bus
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
-from mimamba.service.cluster.continued.bus_feedback import BusFeedback
-from mimamba.service.cluster.continued.bus_recordings import BusRecordings
-from mimamba.service.cluster.continued.bus_studies import BusStudies
+from mimamba.service.cluster.failover.bus_feedback import BusFeedback
+from mimamba.service.cluster.failover.bus_recordings import BusRecordings
+from mimamba.service.cluster.failover.bus_studies import BusStudies
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.feedback.allocations import Allocations
 from mimamba.service.feedback.feedback_runs import FeedbackRuns

@@ -37,7 +37,7 @@ from mimamba.service.feedback.allocations import BadAllocation
 from mimamba.service.feedback.feedback_runs import BadFeedback, NoFeedback
 from mimamba.service.http.problem import problem
 from mimamba.service.people.people import CannotKeep, DamagedPerson, NoPerson, PersonRefused
-from mimamba.service.recorded.marker_editing import BadPosition, EditRefused, NoMarker
+from mimamba.service.recording_contents.marker_editing import BadPosition, EditRefused, NoMarker
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, RecordingTaken
 from mimamba.service.recordings.upload import UploadTooLong
 from mimamba.service.sessions.markers import BadLabel, BadTimestamp

@@ -23,7 +23,7 @@ from prometheus_client.samples import Sample
 
 from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.mirrored_session import MirroredSession
 from mimamba.service.mqtt.mqtt_out import MQTTOut
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import SessionRegistry

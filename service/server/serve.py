@@ -27,7 +27,7 @@ from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.bus.connect import check_bus
 from mimamba.service.monitoring import logging as eventlog
 from mimamba.service.mqtt.broker import find_broker
-from mimamba.service.recorded.recorded_setup import RecordedSetup, recorded_setup
+from mimamba.service.recording_contents.recorded_setup import RecordedSetup, recorded_setup
 from mimamba.service.rules.rule_file import check_rules, read_rules
 from mimamba.service.server.app import make_app
 from mimamba.service.server.certificate import check_certificate

@@ -204,7 +204,7 @@ class PersonalDecoder:
         self._features.state = state.cutter, state.aligner
 
     def fresh(self, shares: bool) -> PersonalDecoder:
-        """Return a decoder that begins anew, with the rest that this one has."""
+        """Return a decoder that starts over, with the rest that this one has."""
         return PersonalDecoder(self.head, self._info, self._features.baseline, shares=shares)
 
     def with_card(self, card: HeadCard) -> None:

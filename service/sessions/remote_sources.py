@@ -18,7 +18,7 @@ from mimamba.drivers.driver import (
     StreamInfo,
 )
 from mimamba.drivers.errors import BadSamples, BadSource, DriverError
-from mimamba.drivers.remote_acquirer import MAX_TEXT, Inbox, Packet, PushDriver
+from mimamba.drivers.push_driver import MAX_TEXT, Inbox, Packet, PushDriver
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.people.people import CannotKeep, DamagedPerson, PersonRefused
 from mimamba.service.protocol.messages import Error

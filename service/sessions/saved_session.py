@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from mimamba.drivers.driver import Chunk, Marker, StreamInfo
 from mimamba.drivers.lsl.markers import ReceivedMarker
-from mimamba.drivers.remote_acquirer import InboxState
+from mimamba.drivers.push_driver import InboxState
 from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.models.signal.channel_meters import MetersState

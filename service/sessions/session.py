@@ -102,7 +102,7 @@ class Session(SessionPipeline):
         Seconds after which a live source's hop is skipped if newer ones wait.
     saved
         The state of this session in another process, to continue it; its engine is that of the
-        saved model. None begins anew.
+        saved model. None starts over.
     token
         A word for its epochs' names, of a session that another process may continue: its hops wait
         for the model however long. None makes one.
@@ -180,7 +180,7 @@ class Session(SessionPipeline):
     def snapshot(self, fresh_head: bool = False) -> SessionSnapshot:
         """The session after all chunks so far, and all their hops; its thread waits meanwhile.
 
-        With ``fresh_head`` the personal output begins anew: what it makes from here on depends on
+        With ``fresh_head`` the personal output starts over: what it makes from here on depends on
         nothing before, but for the person's rest.
 
         Raises

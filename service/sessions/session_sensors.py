@@ -141,7 +141,7 @@ class SessionSensors:
         return rate
 
     def _number(self, chunk: AuxiliaryChunk) -> AuxiliaryChunk:
-        """Continue the numbering; that of a new connection begins anew."""
+        """Continue the numbering; that of a new connection starts over."""
         known = self._numberings.get(chunk.info)
         shift = 0 if known is None else known.shift
         if known is not None and chunk.first < known.end:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.lsl.markers import ReceivedMarker
@@ -21,7 +20,9 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import Quality
 from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.feedback.live_feedback import Assignment, new_run
+from mimamba.service.feedback.feedback_runs import KeptFeedback
+from mimamba.service.feedback.live_feedback import LiveFeedback, new_run
+from mimamba.service.feedback.session_runs import RunLease
 from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.recordings.recordings import NoRecording, Recordings, RecordingTaken
@@ -30,7 +31,7 @@ from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS, ContactCount
 from mimamba.service.studies.protocol_file import StudyProtocol, StudyStep
-from mimamba.service.studies.study_position import GivenFeedback, StudyLease, StudyPosition
+from mimamba.service.studies.study_position import GivenFeedback, StudyPosition
 
 log = logging.getLogger(__name__)
 
@@ -47,45 +48,6 @@ ELSEWHERE = "another service goes on with it"
 
 class StudyEnded(UserError):
     """The study ends before its last step; the message says why."""
-
-
-class StepFeedback(Protocol):
-    """Feedback that goes on in a step."""
-
-    @property
-    def logged_in(self) -> str:
-        """Name of the recording that has its log."""
-        ...
-
-    def stop(self, reason: str) -> None:
-        """Stop it; returns when it has ended."""
-        ...
-
-
-class StudyFeedback(Protocol):
-    """Feedback that is kept for the steps of a study."""
-
-    @property
-    def assignment(self) -> Assignment:
-        """The source of its values, and how it was chosen."""
-        ...
-
-    @property
-    def shown(self) -> float:
-        """Seconds of a sham that were shown so far."""
-        ...
-
-    def begin(self, run: str) -> StepFeedback:
-        """Begin it in a step, under this name."""
-        ...
-
-    def go_on(self, run: str) -> StepFeedback | None:
-        """Go on with the run that another service has begun; return None if none goes on."""
-        ...
-
-    def release(self) -> None:
-        """Let other feedback begin in the session."""
-        ...
 
 
 class LiveStudy:
@@ -122,9 +84,9 @@ class LiveStudy:
         protocol: StudyProtocol,
         recordings: Recordings,
         contact_seconds: float = GOOD_SECONDS,
-        lease: StudyLease | None = None,
+        lease: RunLease[StudyPosition] | None = None,
         position: StudyPosition | None = None,
-        feedback: StudyFeedback | None = None,
+        feedback: KeptFeedback | None = None,
     ) -> None:
         self.session, self.protocol = session, protocol
         self._recordings, self._contact_seconds = recordings, contact_seconds
@@ -372,12 +334,12 @@ class LiveStudy:
             if given is not None and not self._elsewhere:
                 given.stop(f"step {number} ended")
 
-    def _give(self) -> StepFeedback | None:
+    def _give(self) -> LiveFeedback | None:
         """Begin the feedback of the step, or go on with it; return None if it has ended."""
         feedback, given = self._feedback, self._given
         if feedback is None:
             return None
-        found: StepFeedback | None = None
+        found: LiveFeedback | None = None
         if given is None:
             given = self._given = GivenFeedback(new_run())
             self._keep()

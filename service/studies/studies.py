@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from mimamba.service.feedback.feedback_runs import (
     KeptFeedback,
     PreparedFeedback,
 )
-from mimamba.service.logs.newest_entry import newest_entry
+from mimamba.service.feedback.session_runs import SessionRuns
 from mimamba.service.protocol.feedback_state import FeedbackSource
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.recordings.recordings import Recordings, check_speed
@@ -26,7 +25,7 @@ from mimamba.service.studies.protocol_file import NoStudy, StudyProtocol
 from mimamba.service.studies.study_folder import StudyFolder
 
 
-class Studies:
+class Studies(SessionRuns[LiveStudy, StudyEntry]):
     """The studies of a service's sessions. Calls block on the disk.
 
     Parameters
@@ -54,20 +53,16 @@ class Studies:
         allocations: Allocations,
         contact_seconds: float = GOOD_SECONDS,
     ) -> None:
+        super().__init__("study", StudyEntry)
         self.protocols = StudyFolder(folder)
         self._recordings, self._contact_seconds = recordings, contact_seconds
         self._feedback, self._allocations = feedback, allocations
-        self._live: dict[Session, LiveStudy] = {}
-        self._changing = threading.Lock()
-        self._closed = False
 
-    def begin(self, session: Session, name: str) -> LiveStudy:
+    def begin(self, session: Session, protocol: StudyProtocol) -> LiveStudy:
         """Begin a study in a session.
 
         Raises
         ------
-        NoStudy, BadStudy
-            If there is no such protocol, or it has a mistake.
         NotNow
             If a study, or for one that gives feedback other feedback, goes on in the session, or
             the service is shutting down.
@@ -79,7 +74,6 @@ class Studies:
         BadFeedback, NoRecording, BadRecording, BadAllocation
             If the study gives feedback that is not possible in the session.
         """
-        protocol = self.protocols.get(name)
         self._check_possible(session, protocol)
         prepared = self._prepare_feedback(session, protocol)
         with self._changing:
@@ -154,39 +148,20 @@ class Studies:
             session, protocol, self._recordings, self._contact_seconds, feedback=feedback
         )
 
-    def of(self, session: Session) -> LiveStudy:
-        """Return the newest study of a session; raises NoStudy, and NotNow if it is elsewhere."""
-        live = self._live.get(session)
-        if live is None:
-            raise no_study(session)
-        return live
-
     def entry_of(self, session: Session) -> StudyEntry:
         """Return the progress of a session's newest study, also of another service.
 
         Raises NoStudy.
         """
-        live, logs = self._live.get(session), session.logs
-        entry = newest_entry(live, None if logs is None else logs.study, StudyEntry)
-        if entry is None:
-            raise no_study(session)
+        entry = super().entry_of(session)
         now, progress = session.now(), entry.progress
         if progress.phase != "step" or progress.left is None:
             return entry
         left = max(0.0, progress.left - (now - entry.timestamp))
         return replace(entry, timestamp=now, progress=replace(progress, left=left))
 
-    def close(self) -> None:
-        """Stop all studies; no other can begin."""
-        with self._changing:
-            self._closed = True
-        for live in list(self._live.values()):
-            live.close()
-
-
-def no_study(session: Session) -> NoStudy:
-    """Make the error for a session without a study."""
-    return NoStudy(f"The session {session.name} has had no study. Begin one.")
+    def _none_in(self, session: Session) -> NoStudy:
+        return NoStudy(f"The session {session.name} has had no study. Begin one.")
 
 
 def _is_over(session: Session, live: LiveStudy) -> bool:

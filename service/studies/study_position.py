@@ -1,9 +1,8 @@
-"""The place in a study at which another service can go on with it, and the right to do so."""
+"""The place in a study at which another service can go on with it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.service.feedback.live_feedback import Assignment
@@ -60,15 +59,3 @@ class StudyPosition:
     assignment: Assignment | None = None
     given: GivenFeedback | None = None
     shown: float = 0.0
-
-
-class StudyLease(Protocol):
-    """The right to go on with a study that several services could."""
-
-    def renew(self, position: StudyPosition) -> bool:
-        """Note how far the study is; return False if another service has it now."""
-        ...
-
-    def give_up(self) -> None:
-        """Note that the study is over."""
-        ...

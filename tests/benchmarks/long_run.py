@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 
 from mimamba.models.signal.hops import max_gap_samples
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.minimal_client import connect_client, send
 from mimamba.service.bench.service_process import STARTING, ServiceProcess, running_service
 from mimamba.service.bench.sessions import LIMIT, receive_until
-from mimamba.service.bench.wire import connect_client, send
 from mimamba.service.protocol.messages import (
     LinkMessage,
     PredictionMessage,

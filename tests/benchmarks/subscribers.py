@@ -21,8 +21,8 @@ from websockets.protocol import State
 
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.minimal_client import connect_client, request, send
 from mimamba.service.bench.service_process import STARTING, ServiceProcess, running_service
-from mimamba.service.bench.wire import connect_client, request, send
 from mimamba.service.protocol.messages import SignalMessage, Skipped, Subscribe, decode_server
 from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.calibration.judge_processes import ask_judge, start_judge
 from mimamba.service.calibration.judge_program import Judgement
-from mimamba.service.calibration.judges import ask_judge, start_judge
 from mimamba.service.calibration.live_calibration import LiveCalibration
 from mimamba.service.calibration.plan import CalibrationPlan, complete_plan
 from mimamba.service.engine.engine import Engine

@@ -16,6 +16,7 @@ from mimamba.drivers.driver import AuxiliaryChunk, Chunk, StreamInfo
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.logs.epoch_logs import MAX_EVENTS
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.sensor_poller import SensorPoller
@@ -134,6 +135,12 @@ class Stage:
     def has_taken(self, chunk: Chunk) -> bool:
         """Whether everything up to this chunk is computed."""
         return self.session.snapshot().first == chunk.end
+
+    def predictions(self) -> list[PublishedPrediction]:
+        """All predictions in the logs."""
+        assert self.session.logs is not None
+        log = self.session.logs.prediction
+        return [each for _, each in log.read(0, log.next) if isinstance(each, PublishedPrediction)]
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that must come true."""

@@ -55,7 +55,7 @@ def _without_audio() -> Iterator[None]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """Suppress warnings of libraries about each other; MNE also prints them to stdout."""
     from mne.utils import use_log_level
 
@@ -77,7 +77,7 @@ def load_models() -> ModuleType:
     NetworkUnavailable
         If braindecode is not installed or cannot be imported.
     """
-    with quietly():
+    with without_warnings():
         try:
             try:
                 importlib.import_module("torchaudio")
@@ -103,7 +103,7 @@ def build_network(name: str, task: ClassificationTask) -> nn.Module:
     """
     network: Any = getattr(load_models(), name)
     try:
-        with quietly():
+        with without_warnings():
             made: nn.Module = network(
                 n_chans=len(task.montage),
                 n_outputs=sum(task.sizes),

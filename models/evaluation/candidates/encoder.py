@@ -34,7 +34,7 @@ from mimamba.models.evaluation.candidates.band_power_classifiers import (
 from mimamba.models.evaluation.candidates.braindecode_loader import (
     NetworkUnavailable,
     load_models,
-    quietly,
+    without_warnings,
 )
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask, UnlabelledSequence
 from mimamba.models.signal.montage import MontageError, match_montage
@@ -152,7 +152,7 @@ def load_encoder(folder: Path) -> SavedEncoder:
     config = {key: value for key, value in config.items() if key != "braindecode_version"}
     channels = config.get("chs_info")
     try:
-        with quietly(), torch.random.fork_rng(devices=[]):
+        with without_warnings(), torch.random.fork_rng(devices=[]):
             if channels is not None:
                 config["chs_info"] = network._deserialize_chs_info(channels)
             made: Any = network.from_config(config)
@@ -221,7 +221,7 @@ class EncoderCandidate(FeatureCandidate):
             )
         silence = np.zeros((1, encoder.n_channels, encoder.n_times), np.float32)
         try:
-            with quietly():
+            with without_warnings():
                 encoder.features(silence)
         except (ValueError, RuntimeError) as error:
             raise NetworkUnavailable(

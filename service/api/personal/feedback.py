@@ -19,7 +19,7 @@ from mimamba.service.feedback.wanted_feedback import (
     WantedFeedback,
 )
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackState
-from mimamba.service.recorded.feedback_log import FeedbackRun
+from mimamba.service.recording_contents.feedback_log import FeedbackRun
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.private_files import NAME
 
@@ -116,7 +116,7 @@ async def list_feedback(
     recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
 ) -> list[FeedbackRun]:
     """List the feedback that is logged in a finished recording, and whose values it was."""
-    from mimamba.service.recorded.feedback_log import read_feedback_log  # loads pyxdf
+    from mimamba.service.recording_contents.feedback_log import read_feedback_log  # loads pyxdf
 
     source = await asyncio.to_thread(recordings.file, recording)
     async with read_lock:

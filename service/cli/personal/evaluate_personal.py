@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mimamba.service.cli.data_options import Montage, Seed
+from mimamba.service.cli.dataset_options import Montage, Seed
 from mimamba.service.cli.options import MODELS, one_line_errors
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ def _print_flips(
 def _print_seconds(
     roots: list[Path], kinds: tuple[str, str], montage: tuple[str, ...], draws: int, seed: int
 ) -> None:
-    from mimamba.models.personal.training_seconds import accuracies_over_seconds
+    from mimamba.models.personal.learning_curve import accuracies_over_seconds
 
     people = _people(roots, kinds)
     _print("windows of each state, one per second: single windows, and smoothed as served")

@@ -17,13 +17,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, StreamInfo
-from mimamba.drivers.remote_acquirer import Packet
+from mimamba.drivers.push_driver import Packet
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.acquire.bus_acquirer import announce
 from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.minimal_client import connect_client, send
 from mimamba.service.bench.process_usage import cpu_seconds, resident_megabytes
-from mimamba.service.bench.wire import connect_client, send
 from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.subjects import Packets, input_subject, pack
 from mimamba.service.protocol.messages import PredictionMessage, Subscribe, decode_server

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from mimamba.service.bench.wire import connect_client, request, send
+from mimamba.service.bench.minimal_client import connect_client, request, send
 from mimamba.service.protocol.messages import (
     Mark,
     Ping,

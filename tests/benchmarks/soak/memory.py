@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.minimal_client import connect_client, send
 from mimamba.service.bench.service_process import StartingService, start_service
-from mimamba.service.bench.wire import connect_client, send
 from mimamba.service.protocol.messages import SessionState, Subscribe, decode_server
 from tests.benchmarks.soak.block_counts import PROGRAM, newest
 from tests.benchmarks.soak.load_clients import TOPICS

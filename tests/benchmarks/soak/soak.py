@@ -23,8 +23,8 @@ import numpy as np
 
 from mimamba.drivers.simulator.synthesis import CH_NAMES, Synthesizer
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.minimal_client import connect_client, request, send
 from mimamba.service.bench.service_process import ServiceProcess, StartingService, start_service
-from mimamba.service.bench.wire import connect_client, request, send
 from mimamba.service.logs.epoch_logs import HOUR
 from mimamba.service.protocol.messages import Subscribe
 from tests.benchmarks.soak.leak_check import PROGRAM, Leftovers

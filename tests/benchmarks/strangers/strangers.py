@@ -21,8 +21,8 @@ import numpy as np
 from mimamba.drivers.runtime.child_environment import child_environment
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.minimal_client import connect_client, send
 from mimamba.service.bench.service_process import STARTING, ServiceProcess, start_service
-from mimamba.service.bench.wire import connect_client, send
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import (
     PredictionMessage,

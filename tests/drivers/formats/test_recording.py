@@ -219,7 +219,7 @@ def test_a_file_too_large_for_memory(tmp_path: Path) -> None:
 def test_a_rate_is_given_only_where_it_may_be_unsure(tmp_path: Path) -> None:
     path = files.own_csv(tmp_path, 500)
     with pytest.raises(BadRecording, match=r"for sfreq=, but found mimamba CSV .* Remove sfreq="):
-        read_recording(path, sfreq=250.0)
+        read_recording(path, options=ReadOptions(sfreq=250.0))
     with pytest.raises(BadSource, match="sfreq from 10 to 100000"):
         ReadOptions.from_url(parse_source(f"replay://{path}?sfreq=3"))
     options = ReadOptions.from_url(parse_source("replay://x?sfreq=250&stream=a&board=muse_2"))

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import BadChannels, BadRecording
 from mimamba.drivers.formats.read import read_recording
@@ -150,7 +149,7 @@ def recordings(folder: Path) -> list[Played]:
     found = []
     for path in sorted(folder.rglob("*.xdf")):
         try:
-            recording = read_recording(str(path), ChannelChoice(), None, None)
+            recording = read_recording(path)
         except (BadRecording, BadChannels):
             continue
         streams, _ = load_streams(path)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import AuxiliaryChunk, HasAuxiliary, HasBattery
 from mimamba.drivers.open import open_driver
-from mimamba.drivers.simulator.sensors import SimulatedSensors, beats
+from mimamba.drivers.simulator.sensors import SimulatedSensors, heart_phase
 
 START = 1000.0
 
@@ -60,7 +60,7 @@ def test_after_a_long_pause_only_the_last_is_given() -> None:
 
 
 def test_the_heart_beats_at_the_rate_it_should() -> None:
-    rate = np.diff(beats(np.arange(0.0, 121.0, 1.0))) * 60
+    rate = np.diff(heart_phase(np.arange(0.0, 121.0, 1.0))) * 60
     assert 56 < rate.min() < rate.max() < 76
 
 

@@ -11,7 +11,7 @@ from scipy.signal import butter, lfilter
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.formats.recording import Recording
 from mimamba.models.personal.blocks import Block
-from mimamba.models.personal.pseudo_calibrations import Effect, draw_pairs, make_blocks, plant
+from mimamba.models.personal.pseudo_calibrations import Effect, add_effect, draw_pairs, make_blocks
 
 SFREQ = 128.0
 MUSE = ("TP9", "AF7", "AF8", "TP10")
@@ -52,7 +52,7 @@ def sitting(
     cut = spans(len(kinds), start=start)
     recording = noise(cut[-1][1] / SFREQ + 1, seed)
     if effect is not None:
-        recording = plant(recording, cut, kinds, effect, MUSE, rng)
+        recording = add_effect(recording, cut, kinds, effect, MUSE, rng)
     return recording, make_blocks(cut, kinds)
 
 

@@ -15,7 +15,7 @@ from mimamba.models.personal.blocks import (
     blocks_from_table,
     check_blocks,
     choose_kinds,
-    doubtful,
+    find_doubtful,
 )
 from tests.models.personal.sittings import SFREQ, noise
 
@@ -114,7 +114,7 @@ def rate(*ratings: float | None) -> list[Block]:
 
 
 def test_a_rating_on_the_wrong_side_or_near_the_middle_is_doubtful() -> None:
-    assert doubtful(rate(20, 80, 30, 70, 20, 35, 58, 80), "b").tolist() == [
+    assert find_doubtful(rate(20, 80, 30, 70, 20, 35, 58, 80), "b").tolist() == [
         *(False,) * 5,
         True,
         True,
@@ -123,13 +123,13 @@ def test_a_rating_on_the_wrong_side_or_near_the_middle_is_doubtful() -> None:
 
 
 def test_one_wrong_rating_does_not_move_the_middle() -> None:
-    assert doubtful(rate(30, 70, 30, 70, 30, 70, 30, 0), "b").tolist() == [False] * 7 + [True]
+    assert find_doubtful(rate(30, 70, 30, 70, 30, 70, 30, 0), "b").tolist() == [False] * 7 + [True]
 
 
 def test_the_second_kind_may_be_rated_lower() -> None:
-    assert not doubtful(rate(80, 20, 70, 30), "b").any()
+    assert not find_doubtful(rate(80, 20, 70, 30), "b").any()
 
 
 def test_blocks_without_ratings_are_not_doubtful() -> None:
-    assert not doubtful(rate(None, None, 20, None), "b").any()
-    assert not doubtful(rate(20, 80, None, None), "b").any()
+    assert not find_doubtful(rate(None, None, 20, None), "b").any()
+    assert not find_doubtful(rate(20, 80, None, None), "b").any()

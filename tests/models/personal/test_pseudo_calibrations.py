@@ -13,12 +13,12 @@ from mimamba.models.personal.features import track_features
 from mimamba.models.personal.fit_personal import make_attempt
 from mimamba.models.personal.pseudo_calibrations import (
     Effect,
+    add_effect,
     cut_spans,
     draw_pairs,
     judge_pseudo,
     make_blocks,
     parse_effect,
-    plant,
     serves_random_windows,
 )
 from tests.models.personal.sittings import ALPHA, MUSE, SFREQ, noise
@@ -46,7 +46,7 @@ def test_an_effect_has_its_size_in_its_band_and_place() -> None:
     recording, rng = noise(200, 1), np.random.default_rng(1)
     spans, kinds = cut_spans(recording, 12), np.array([0, 1] * 6)
     effect = Effect("alpha", (8.0, 13.0), 3.0, ("AF7", "AF8"))
-    planted = plant(recording, spans, kinds, effect, MUSE, rng)
+    planted = add_effect(recording, spans, kinds, effect, MUSE, rng)
     gains = []
     for (start, stop), kind in zip(spans, kinds, strict=True):
         before, after = (
@@ -102,6 +102,6 @@ def test_random_windows_serve_what_blocks_do_not() -> None:
 def test_a_planted_effect_is_judged() -> None:
     recording, rng = noise(146, 0), np.random.default_rng(0)
     spans, kinds = cut_spans(recording, 12), draw_pairs(12, rng)
-    planted = plant(recording, spans, kinds, ALPHA, MUSE, rng)
+    planted = add_effect(recording, spans, kinds, ALPHA, MUSE, rng)
     blocks = make_blocks(spans, kinds)
     assert judge_pseudo(track_features(planted, MUSE), planted, blocks, MUSE).name == "reliable"

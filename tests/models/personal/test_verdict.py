@@ -14,7 +14,7 @@ from mimamba.models.personal.verdict import (
     half_labels,
     judge,
     mean_order,
-    worst,
+    strictest_verdict,
 )
 
 KINDS = ("calm", "strained")
@@ -127,5 +127,5 @@ def test_the_worst_verdict_allows_least() -> None:
     warned = replace(served, name="drift", served="this session")
     refused = replace(served, name="no difference", served="no", result=replace(result, p=0.3))
     doubly = replace(refused, result=replace(result, p=0.5))
-    assert worst([served, warned]) is warned
-    assert worst([doubly, served, refused]) is doubly
+    assert strictest_verdict([served, warned]) is warned
+    assert strictest_verdict([doubly, served, refused]) is doubly

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
-from mimamba.drivers.remote_acquirer import MAX_TEXT, Inbox, Packet, PushDriver
+from mimamba.drivers.push_driver import MAX_TEXT, Inbox, Packet, PushDriver
 from mimamba.service.acquire.outbox import LARGEST_CHUNK, LARGEST_SENSORS, MAX_EVENTS, Outbox
 from mimamba.service.protocol.messages import decode_client, encode
 from mimamba.service.protocol.push import Samples

@@ -20,7 +20,6 @@ from mimamba.service.cli.main import app
 from mimamba.service.cli.score import score_recording
 from mimamba.service.engine.engine import Engine
 from mimamba.service.logs.epoch_logs import LinkEntry
-from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.people.people import NoPerson, People
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.messages import Position, PredictionMessage, Subscribe
@@ -63,13 +62,7 @@ def chunks_of(first: int, stop: int, n_times: int = 32) -> list[Chunk]:
 
 
 def told(stage: Stage) -> list[Prediction]:
-    assert stage.session.logs is not None
-    log = stage.session.logs.prediction
-    return [
-        each.prediction
-        for _, each in log.read(0, log.next)
-        if isinstance(each, PublishedPrediction)
-    ]
+    return [each.prediction for each in stage.predictions()]
 
 
 def events(stage: Stage) -> list[LinkEntry]:

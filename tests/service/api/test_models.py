@@ -13,7 +13,6 @@ from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
 from mimamba.service.cli.main import app
 from mimamba.service.engine.engine import Engine
-from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.messages import (
     LinkMessage,
@@ -51,13 +50,7 @@ def chunks_of(first: int, stop: int) -> list[Chunk]:
 
 
 def told(stage: Stage) -> list[Prediction]:
-    assert stage.session.logs is not None
-    log = stage.session.logs.prediction
-    return [
-        each.prediction
-        for _, each in log.read(0, log.next)
-        if isinstance(each, PublishedPrediction)
-    ]
+    return [each.prediction for each in stage.predictions()]
 
 
 def offline(engine: Engine, chunks: list[Chunk]) -> list[Prediction]:

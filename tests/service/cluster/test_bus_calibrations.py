@@ -19,7 +19,7 @@ from mimamba.service.people.people import People
 from mimamba.service.protocol.messages import CalibrationMessage, MarkerMessage, RatingMessage
 from mimamba.service.sessions.model_choice import ModelChoice
 from tests.service.bus.nats_server import running
-from tests.service.cluster.continued.test_bus_recordings import Gateway
+from tests.service.cluster.failover.test_bus_recordings import Gateway
 from tests.service.cluster.test_requests import Crew
 from tests.service.cluster.test_take_over import DATA, run
 from tests.service.models import random_checkpoint

@@ -16,7 +16,7 @@ from mimamba.service.bus.bus import publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
+from mimamba.service.cluster.mirrored_session import ComputedElsewhere, MirroredSession
 from mimamba.service.cluster.subjects import WorkerStatus, pack, session_key
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.protocol.messages import PredictionMessage, Subscribed, decode_server

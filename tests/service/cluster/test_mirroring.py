@@ -15,7 +15,7 @@ from mimamba.models.signal.measures import ChannelQuality
 from mimamba.service.bus.bus import Bus
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.head_readings import HeadReadings, take_readings
-from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.mirrored_session import MirroredSession
 from mimamba.service.cluster.requests import carry_hops, read_hops
 from mimamba.service.cluster.signal_taps import SignalTaps
 from mimamba.service.cluster.subjects import Bundle, Entry, View, pack

@@ -29,7 +29,7 @@ from mimamba.service.recordings.verify import compare, load_recorded
 from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.session import Session
 from tests.service.bus.nats_server import running
-from tests.service.cluster.continued.test_bus_recordings import Gateway
+from tests.service.cluster.failover.test_bus_recordings import Gateway
 from tests.service.cluster.test_requests import Crew
 from tests.service.cluster.test_take_over import packet, run
 from tests.service.models import random_checkpoint

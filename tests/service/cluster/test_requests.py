@@ -17,7 +17,7 @@ from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.mirrored_session import MirroredSession
 from mimamba.service.cluster.subjects import Packets, input_subject, pack
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.people.people import NoPerson, People, PersonRefused
@@ -109,6 +109,16 @@ class Crew:
             await publish(self.bus, input_subject("a.b"), pack(message))
             await asyncio.sleep(0.001)
         self.sent += packets
+
+    def send_always(self) -> None:
+        """Send packets as a headset does, until closed."""
+
+        async def send() -> None:
+            while True:
+                await self.send(2)
+                await asyncio.sleep(0.04)
+
+        self._tasks.append(asyncio.create_task(send()))
 
     async def until(self, kind: type, number: int) -> list[object]:
         """Wait until this many entries of a kind are told."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo, Chunk
-from mimamba.drivers.remote_acquirer import Packet
+from mimamba.drivers.push_driver import Packet
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.service.acquire.bus_acquirer import announce, close_session
 from mimamba.service.acquire.packet_message import samples_message

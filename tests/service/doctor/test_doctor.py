@@ -15,7 +15,7 @@ from mimamba.drivers.bluetooth_errors import SWITCH_ON
 from mimamba.drivers.discovery.discover import NO_WSL_DEVICES, find_adapters
 from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan
 from mimamba.service.cli.main import app
-from mimamba.service.doctor import checks, devices
+from mimamba.service.doctor import check_devices, checks
 from mimamba.service.doctor.finding import LINUX, ok
 from mimamba.service.storage.folders import LEAST_BYTES
 from tests.drivers.discovery.bluez import Adapter, bluez
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
 def test_every_check_is_a_line_and_this_machine_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient = partial(devices.check_lsl, LONG)  # a busy machine answers late
+    patient = partial(check_devices.check_lsl, LONG)  # a busy machine answers late
     monkeypatch.setattr("mimamba.service.doctor.doctor.check_lsl", patient)
     line = ["doctor", "--quick", "--json", "--data-dir", str(tmp_path / "recordings")]
     ended = CliRunner().invoke(app, line)
@@ -55,33 +55,33 @@ def test_a_failure_is_status_1_and_says_how_to_fix_it(monkeypatch: pytest.Monkey
 
 
 def test_a_slow_ftdi_chip_is_noted(tmp_path: Path) -> None:
-    assert devices.check_ftdi(tmp_path).verdict == "ok"
+    assert check_devices.check_ftdi(tmp_path).verdict == "ok"
     for port, time in (("ttyUSB0", 1), ("ttyUSB1", 16)):
         (tmp_path / port).mkdir()
         (tmp_path / port / "latency_timer").write_text(f"{time}\n")
-    found = devices.check_ftdi(tmp_path)
+    found = check_devices.check_ftdi(tmp_path)
     assert (found.verdict, found.found) == ("note", "ttyUSB0: 1 ms, ttyUSB1: 16 ms")
     assert found.remedy == f"echo 1 | sudo tee {tmp_path}/ttyUSB1/latency_timer"
 
 
 def test_a_serial_port_must_be_accessible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert devices.check_serial(tmp_path).verdict == "note"
+    assert check_devices.check_serial(tmp_path).verdict == "note"
     (tmp_path / "ttyUSB0").touch()
-    assert devices.check_serial(tmp_path).verdict == "ok"
+    assert check_devices.check_serial(tmp_path).verdict == "ok"
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may open everything
-    found = devices.check_serial(tmp_path)
+    found = check_devices.check_serial(tmp_path)
     assert found.verdict == "fail"
     assert "usermod -aG" in (found.remedy or "")
 
 
 def test_a_blocked_bluetooth_adapter_fails(tmp_path: Path) -> None:
-    assert devices.check_bluetooth(tmp_path).verdict == "note"
+    assert check_devices.check_bluetooth(tmp_path).verdict == "note"
     (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
     switch = tmp_path / "rfkill" / "rfkill0"
     switch.mkdir(parents=True)
     for name, value in (("type", "bluetooth"), ("soft", "1"), ("hard", "0")):
         (switch / name).write_text(value)
-    found = devices.check_bluetooth(tmp_path)
+    found = check_devices.check_bluetooth(tmp_path)
     assert (found.verdict, found.remedy) == ("fail", "run: rfkill unblock bluetooth")
 
 
@@ -89,34 +89,34 @@ def test_wsl_has_no_devices_and_the_way_out_is_named(tmp_path: Path) -> None:
     kernel = tmp_path / "version"
     kernel.write_text("Linux version 5.15.167.4-microsoft-standard-WSL2 (root@f9c826d3017f)\n")
     for found in (
-        devices.check_bluetooth(tmp_path, kernel),
-        devices.check_serial(tmp_path, kernel),
+        check_devices.check_bluetooth(tmp_path, kernel),
+        check_devices.check_serial(tmp_path, kernel),
     ):
         assert (found.verdict, found.found) == ("note", NO_WSL_DEVICES)
         assert "mimamba acquire" in (found.remedy or "")
     assert "mimamba acquire" in find_adapters(tmp_path, kernel).detail
     kernel.write_text("Linux version 6.1.0-13-amd64 (debian-kernel@lists.debian.org)\n")
-    assert devices.check_serial(tmp_path, kernel).found == "none"
-    assert devices.check_serial(tmp_path, tmp_path / "missing").found == "none"
+    assert check_devices.check_serial(tmp_path, kernel).found == "none"
+    assert check_devices.check_serial(tmp_path, tmp_path / "missing").found == "none"
 
 
 def test_bluetooth_is_tried(tmp_path: Path) -> None:
     (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
     with bluez(Adapter(devices=[*OTHERS, LATE])):
         for seconds in (2.0, 8.0, LONG):  # a busy machine is slow to begin
-            found = devices.check_bluetooth(tmp_path, seconds=seconds)
+            found = check_devices.check_bluetooth(tmp_path, seconds=seconds)
             if LATE.name and LATE.name in found.found:
                 break
     assert (found.verdict, found.found) == ("ok", "hci0; headsets nearby: MuseS-1122")
     with bluez(Adapter(powered=False)):
-        found = devices.check_bluetooth(tmp_path)
+        found = check_devices.check_bluetooth(tmp_path)
     assert (found.verdict, found.found) == ("fail", "hci0; an adapter that is off")
     assert found.remedy == SWITCH_ON
 
 
 def test_a_stream_that_is_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "resolve_streams", lambda *_: [])
-    found = devices.check_lsl()
+    monkeypatch.setattr(check_devices, "resolve_streams", lambda *_: [])
+    found = check_devices.check_lsl()
     assert found.verdict == "fail"
     assert "KnownPeers" in (found.remedy or "")
 

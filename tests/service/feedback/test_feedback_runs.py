@@ -30,7 +30,7 @@ from mimamba.service.protocol.messages import (
     StudyMessage,
     Subscribe,
 )
-from mimamba.service.recorded.feedback_log import read_feedback_log
+from mimamba.service.recording_contents.feedback_log import read_feedback_log
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.recorded_values import NothingToWatch

@@ -28,7 +28,6 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.decoding.decoder_state import unpack_state
 from mimamba.service.engine.engine import Engine
 from mimamba.service.logs.epoch_logs import MAX_EVENTS
-from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd
 from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.stream_headers import REASON_CODES
@@ -86,17 +85,11 @@ def events(streams: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [json.loads(entry) for [entry] in streams["Link"]["time_series"]]
 
 
-def told(stage: Stage) -> list[PublishedPrediction]:
-    assert stage.session.logs is not None
-    log = stage.session.logs.prediction
-    return [entry for _, entry in log.read(0, log.next) if isinstance(entry, PublishedPrediction)]
-
-
 def test_a_recording_from_mid_session(tmp_path: Path, engine: Engine) -> None:
     marker = Marker(500 + 900 / 256.003, 900, "stimulus", "presenter")
     with staged(engine) as stage:
         stage.play(*chunks_of(0, 800))
-        before = len(told(stage))
+        before = len(stage.predictions())
         tape = Taped(tmp_path / "a.xdf", stage.session)
         stage.play(
             *chunks_of(800, 880),
@@ -104,7 +97,7 @@ def test_a_recording_from_mid_session(tmp_path: Path, engine: Engine) -> None:
             *chunks_of(932, 1500),
         )
         streams = tape.stop()
-        predictions = [each.prediction for each in told(stage)[before:]]
+        predictions = [each.prediction for each in stage.predictions()[before:]]
     assert tape.endings == [RecordingEnd(None, whole=True, seconds=700 / 256)]
     eeg = streams["EEG"]
     index = np.concatenate([np.arange(800, 920), np.arange(932, 1500)])

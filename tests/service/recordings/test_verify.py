@@ -19,7 +19,7 @@ from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
 from mimamba.models.signal.measures import Quality
 from mimamba.service.engine.engine import Engine
-from mimamba.service.recorded.marker_editing import MarkerEditor
+from mimamba.service.recording_contents.marker_editing import MarkerEditor
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar

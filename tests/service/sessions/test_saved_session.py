@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, Driver, LinkChange, Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
-from mimamba.drivers.remote_acquirer import Inbox, Packet, PushDriver
+from mimamba.drivers.push_driver import Inbox, Packet, PushDriver
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.models.detection.detector_state import unpack_detector

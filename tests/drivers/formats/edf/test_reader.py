@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadChannels, BadRecording
 from mimamba.drivers.formats.edf.writer import write_bdf, write_edf
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording
 from tests.drivers.formats.edf.edffile import File, Signal, tal
 from tests.drivers.formats.made import assert_same, recording, recordings
@@ -198,7 +198,9 @@ def test_signals_without_samples_or_scale(tmp_path: Path) -> None:
 
 def test_a_stream_cannot_be_chosen(tmp_path: Path) -> None:
     with pytest.raises(BadRecording, match="Remove it"):
-        read_recording(File([eeg()]).write(tmp_path / "some.edf"), stream="EEG")
+        read_recording(
+            File([eeg()]).write(tmp_path / "some.edf"), options=ReadOptions(stream="EEG")
+        )
 
 
 @pytest.mark.parametrize(

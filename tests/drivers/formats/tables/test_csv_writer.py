@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.formats.tables.csv_writer import write_csv
 from tests.drivers.formats.made import recording, recordings
@@ -150,7 +150,7 @@ def test_mutated_files_give_a_recording_or_one_clear_line(tmp_path: Path) -> Non
 def test_a_stream_s_name_is_refused(tmp_path: Path) -> None:
     write_csv(recording(), tmp_path / "made.csv")
     with pytest.raises(BadRecording, match="Remove it"):
-        read_recording(tmp_path / "made.csv", stream="x")
+        read_recording(tmp_path / "made.csv", options=ReadOptions(stream="x"))
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:

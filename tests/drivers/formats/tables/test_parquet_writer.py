@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording, LibraryMissing
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.formats.tables.parquet_writer import write_parquet
 from tests.drivers.formats.made import recording, recordings
@@ -54,7 +54,7 @@ def test_channels_are_chosen(tmp_path: Path) -> None:
     found = read_recording(tmp_path / "made.parquet", ChannelChoice(("AF8",)))
     np.testing.assert_array_equal(found.data, made.data[:, [2]])
     with pytest.raises(BadRecording, match="Remove it"):
-        read_recording(tmp_path / "made.parquet", stream="x")
+        read_recording(tmp_path / "made.parquet", options=ReadOptions(stream="x"))
 
 
 def test_a_parquet_file_of_others_is_refused(tmp_path: Path) -> None:

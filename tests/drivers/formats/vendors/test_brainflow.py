@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.vendors.brainflow import recognises
 from mimamba.drivers.open import open_driver, open_recording
 from tests.drivers.formats import files
@@ -64,13 +64,13 @@ def test_a_board_that_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
     path = files.text(tmp_path / "x.csv", rows(12, 10, 250.0))
     with pytest.raises(BadRecording, match=r"brainbit, notion_1, notion_2.*Name it with board="):
         read_recording(path)
-    made = read_recording(path, board="notion_2")
+    made = read_recording(path, options=ReadOptions(board="notion_2"))
     assert made.info.ch_names[:2] == ("CP5", "F5")
-    assert read_recording(path, board="13").info.ch_names[:2] == ("CP6", "F6")
+    assert read_recording(path, options=ReadOptions(board="13")).info.ch_names[:2] == ("CP6", "F6")
     with pytest.raises(BadRecording, match=r"columns of board cyton, but found 12 columns"):
-        read_recording(path, board="cyton")
+        read_recording(path, options=ReadOptions(board="cyton"))
     with pytest.raises(BadRecording, match="a board of BrainFlow, by name or number"):
-        read_recording(path, board="toaster")
+        read_recording(path, options=ReadOptions(board="toaster"))
 
 
 def test_the_board_may_stand_in_the_url(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_board_may_stand_in_the_url(tmp_path: Path) -> None:
 
 def test_board_goes_with_brainflow_alone(tmp_path: Path) -> None:
     with pytest.raises(BadRecording, match=r"muse-lsl CSV .*Remove board="):
-        read_recording(files.muselsl(tmp_path, 500), board="muse_2")
+        read_recording(files.muselsl(tmp_path, 500), options=ReadOptions(board="muse_2"))
 
 
 def test_what_no_board_has_written(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording
 from tests.drivers.formats import files
 
@@ -147,4 +147,4 @@ def test_a_clock_that_jumps_by_an_hour(tmp_path: Path) -> None:
 
 def test_a_person_s_rate_decides(tmp_path: Path) -> None:
     path = files.mindmonitor(tmp_path, 3000)
-    assert read_recording(path, sfreq=250.0).info.sfreq == 250.0
+    assert read_recording(path, options=ReadOptions(sfreq=250.0)).info.sfreq == 250.0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadChannels, BadRecording
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.url import parse_source
 
@@ -153,7 +153,7 @@ def test_muse_lsl_files_without_eeg(tmp_path: Path) -> None:
 
 def test_a_stream_cannot_be_chosen(tmp_path: Path) -> None:
     with pytest.raises(BadRecording, match="Remove it"):
-        read_recording(write(tmp_path, rows()), stream="EEG")
+        read_recording(write(tmp_path, rows()), options=ReadOptions(stream="EEG"))
 
 
 def test_a_cut_is_a_jump_of_the_index(tmp_path: Path) -> None:
@@ -235,7 +235,9 @@ def test_the_stamps_decide_about_the_rate(tmp_path: Path, rate: float) -> None:
     assert (made.info.sfreq, made.end) == (rate, 5000)
     told = f"The declared rate is 256 Hz, but the stamps give {rate:g} Hz, which is used"
     assert made.info.notices[-1].startswith(told)
-    assert read_recording(tmp_path / "muse.csv", sfreq=256.0).info.sfreq == 256.0
+    assert (
+        read_recording(tmp_path / "muse.csv", options=ReadOptions(sfreq=256.0)).info.sfreq == 256.0
+    )
 
 
 @pytest.mark.parametrize("per_second", [1e3, 1e6])

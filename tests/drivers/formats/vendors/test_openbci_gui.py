@@ -9,7 +9,7 @@ import pytest
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording
 from tests.drivers.formats import files
 
@@ -99,8 +99,9 @@ def old(
     return lines
 
 
-def read_lines(folder: Path, lines: list[str], **given: float) -> Recording:
-    return read_recording(files.text(folder / "old.txt", lines), **given)  # type: ignore[arg-type]
+def read_lines(folder: Path, lines: list[str], sfreq: float | None = None) -> Recording:
+    path = files.text(folder / "old.txt", lines)
+    return read_recording(path, options=ReadOptions(sfreq=sfreq))
 
 
 @pytest.mark.parametrize("version", [1, 3])

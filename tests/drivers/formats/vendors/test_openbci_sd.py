@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from tests.drivers.formats import files
 
 LSB = 4.5e6 / 24 / (2**23 - 1)
@@ -68,7 +68,7 @@ def test_the_total_time_decides_about_the_rate_unless_a_person_does(tmp_path: Pa
     made = read_recording(path)
     assert made.info.sfreq == 500.0
     assert "250 Hz, but the total time gives 500 Hz" in made.info.notices[0]
-    assert read_recording(path, sfreq=125.0).info.sfreq == 125.0
+    assert read_recording(path, options=ReadOptions(sfreq=125.0)).info.sfreq == 125.0
     made = read_recording(files.text(tmp_path / "some.txt", lines(seconds=2.7)))
     assert made.info.sfreq == 250.0
     assert "370.4 Hz; sfreq= decides otherwise" in made.info.notices[0]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.formats.xdf.intact_chunks import extract_complete_chunks
 from tests.drivers.formats.xdf import xdffile
@@ -21,7 +21,7 @@ WHOLE = xdffile.recording(STAMPS, marks=[(501.0, "start"), (503.001, "stop")])
 def read(folder: Path, *parts: bytes, stream: str | None = None) -> Recording:
     file = folder / "some.xdf"
     file.write_bytes(b"".join(parts))
-    return read_recording(file, stream=stream)
+    return read_recording(file, options=ReadOptions(stream=stream))
 
 
 def signal(number: int, n_times: int = 300, n_channels: int = 4, form: str = "float32") -> bytes:
@@ -302,7 +302,7 @@ def test_the_stamps_decide_about_a_wrong_rate_unless_a_person_does(tmp_path: Pat
     assert (made.info.sfreq, made.end) == (200.0, 2560)
     assert [(m.index, m.label) for m in made.markers] == [(1000, "five")]
     assert any("256 Hz, but the stamps give 200 Hz" in notice for notice in made.info.notices)
-    given = read_recording(tmp_path / "some.xdf", sfreq=256.0)
+    given = read_recording(tmp_path / "some.xdf", options=ReadOptions(sfreq=256.0))
     assert (given.info.sfreq, given.end) == (256.0, 2560)
     assert [(m.index, m.label) for m in given.markers] == [(1000, "five")]
     assert given.timestamps[1000] == pytest.approx(500 + 1000 / 256)

@@ -18,7 +18,7 @@ pytest.importorskip("sklearn", reason="the extra train is not installed")
 from mimamba.models.evaluation.candidates.braindecode_loader import (
     NetworkUnavailable,
     load_models,
-    quietly,
+    without_warnings,
 )
 from mimamba.models.evaluation.candidates.candidate import without_labels
 from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
@@ -37,7 +37,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder")
     torch.manual_seed(0)
     channels = [{"ch_name": name, "kind": 2} for name in ("AF8", "TP9")]
-    with quietly():
+    with without_warnings():
         network = models.ShallowFBCSPNet(
             n_chans=2, n_outputs=4, n_times=100, sfreq=100.0, chs_info=channels
         )
@@ -122,7 +122,7 @@ def test_a_damaged_folder_is_one_sentence(
 def test_what_save_pretrained_writes(tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
     models: Any = load_models()
-    with quietly():
+    with without_warnings():
         network = models.EEGNet(n_chans=4, n_outputs=2, n_times=128, sfreq=128.0)
         network.save_pretrained(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"never read")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.convert import export
-from mimamba.models.personal.pseudo_calibrations import plant
+from mimamba.models.personal.pseudo_calibrations import add_effect
 from mimamba.service.cli.main import app
 from tests.models.personal.sittings import ALPHA, MUSE, SFREQ, noise
 
@@ -26,7 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("set")
     rest = noise(100, 0)
     whole = [(0, rest.end)]
-    task = plant(noise(100, 1), whole, np.array([1]), ALPHA, MUSE, np.random.default_rng(0))
+    task = add_effect(noise(100, 1), whole, np.array([1]), ALPHA, MUSE, np.random.default_rng(0))
     for name, recording in (("rest", rest), ("task", task)):
         markers = tuple(
             Marker(at, round(at * SFREQ), f"{name}{n % 2}", "test")

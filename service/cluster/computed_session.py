@@ -15,7 +15,7 @@ import msgspec
 
 from mimamba.drivers.driver import Driver, LinkChange
 from mimamba.drivers.errors import DriverError, UserError
-from mimamba.drivers.remote_acquirer import SILENCE_TIMEOUT, Inbox, InboxState, PushDriver
+from mimamba.drivers.push_driver import SILENCE_TIMEOUT, Inbox, InboxState, PushDriver
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.service.bus.bus import Bus, BusMessage, Guard, NotStored, publish

@@ -76,7 +76,7 @@ async def begin_study(
     """
     protocol = await asyncio.to_thread(studies.protocols.get, new.study)
     async with read_lock if protocol.feedback is not None else nullcontext():
-        live = await asyncio.to_thread(studies.begin, session, new.study)
+        live = await asyncio.to_thread(studies.begin, session, protocol)
     return view_study(session, live.entry())
 
 

@@ -12,20 +12,20 @@ import pytest
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.bus.bus import publish
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.cluster.continued.bus_feedback import BusFeedback, BusFeedbackState
-from mimamba.service.cluster.continued.bus_recordings import BusRecordings
+from mimamba.service.cluster.failover.bus_feedback import BusFeedback, BusFeedbackState
+from mimamba.service.cluster.failover.bus_recordings import BusRecordings
 from mimamba.service.cluster.subjects import feedback_key, pack, recording_key
 from mimamba.service.feedback.feedback_runs import NoFeedback
 from mimamba.service.feedback.live_feedback import LiveFeedback
 from mimamba.service.feedback.sham_course import load_course
 from mimamba.service.feedback.wanted_feedback import WantedFeedback
 from mimamba.service.protocol.feedback_state import FeedbackEntry
-from mimamba.service.recorded.feedback_log import read_feedback_log
+from mimamba.service.recording_contents.feedback_log import read_feedback_log
 from mimamba.service.recordings.recordings import RecordingRefused
 from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.session import Session
 from tests.service.bus.nats_server import running
-from tests.service.cluster.continued.test_bus_recordings import Gateway
+from tests.service.cluster.failover.test_bus_recordings import Gateway
 from tests.service.cluster.test_requests import Crew
 from tests.service.cluster.test_take_over import run
 from tests.service.feedback.test_feedback_runs import ALPHA, record
@@ -127,13 +127,7 @@ def test_feedback_goes_on(tmp_path: Path) -> None:
         crew = Crew(choice, url=url)
         try:
             await crew.open()
-
-            async def send() -> None:
-                while True:
-                    await crew.send(2)
-                    await asyncio.sleep(0.04)
-
-            sending = asyncio.create_task(send())
+            crew.send_always()
             made = [FeedbackGateway(await crew.connect(), choice, folder) for _ in range(2)]
             one, other = [await each.sessions.find("a.b") for each in made]
             assert one is not None
@@ -187,7 +181,6 @@ def test_feedback_goes_on(tmp_path: Path) -> None:
             assert not made[1].recordings.running
             await end_elsewhere(made[1], other)
             await end_unheard(made[1], other)
-            sending.cancel()
             await asyncio.to_thread(second.close)
             await made[1].end()
         finally:

@@ -11,7 +11,7 @@ from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.formats.xdf.recording_writer import write_xdf
-from mimamba.service.recorded.marker_editing import MarkerEditor
+from mimamba.service.recording_contents.marker_editing import MarkerEditor
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.storage.recorded_times import _read_times
 from tests.service.scripted import INFO

@@ -18,7 +18,7 @@ import msgspec
 
 from mimamba.drivers.errors import BadRecording
 from mimamba.service.bus.bus import Bus, Overtaken
-from mimamba.service.cluster.continued.watched_keys import (
+from mimamba.service.cluster.failover.watched_keys import (
     HeldLease,
     HeldState,
     NotedKey,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mimamba.service.recorded.report_data import OutputReport, ReportData
+    from mimamba.service.recording_contents.report_data import OutputReport, ReportData
 
 MAX_MARKERS = 100
 """Markers, and ratings, that are listed."""
@@ -101,7 +101,9 @@ class ReportSummary:
 
 def summarise_report(path: Path) -> ReportSummary:
     """Read a recording and return the figures of its report; raises BadRecording."""
-    from mimamba.service.recorded.report_data import read_report_data  # loads pyxdf and SciPy
+    from mimamba.service.recording_contents.report_data import (
+        read_report_data,  # loads pyxdf and SciPy
+    )
 
     data = read_report_data(path)
     return ReportSummary(

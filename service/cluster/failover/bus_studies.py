@@ -14,9 +14,9 @@ from pathlib import Path
 
 from mimamba.service.bus.bus import Bus, Overtaken
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.cluster.continued.bus_recordings import BusRecordings
-from mimamba.service.cluster.continued.run_keys import RunKeys, RunState
-from mimamba.service.cluster.continued.watched_keys import HeldLease, NotedKey
+from mimamba.service.cluster.failover.bus_recordings import BusRecordings
+from mimamba.service.cluster.failover.run_keys import RunKeys, RunState
+from mimamba.service.cluster.failover.watched_keys import HeldLease, NotedKey
 from mimamba.service.cluster.subjects import STUDY_KEYS, study_key
 from mimamba.service.feedback.allocations import Allocations
 from mimamba.service.feedback.feedback_runs import FeedbackRuns, KeptFeedback

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mimamba.service.engine.engine import Engine
-from mimamba.service.recorded.recorded_setup import recorded_setup
+from mimamba.service.recording_contents.recorded_setup import recorded_setup
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.service.live import Live, live

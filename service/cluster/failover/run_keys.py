@@ -7,12 +7,12 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.bus.bus import Bus, NotStored
-from mimamba.service.cluster.continued.bus_recordings import BusRecordings
-from mimamba.service.cluster.continued.watched_keys import (
+from mimamba.service.cluster.failover.bus_recordings import BusRecordings
+from mimamba.service.cluster.failover.watched_keys import (
     LOOK_SECONDS,
     PATIENCE,
     HeldState,
@@ -20,6 +20,7 @@ from mimamba.service.cluster.continued.watched_keys import (
     WatchedKeys,
 )
 from mimamba.service.cluster.placement import LEASE_SECONDS
+from mimamba.service.feedback.session_runs import AnyRun
 from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
@@ -41,41 +42,7 @@ class RunState(HeldState, frozen=True):
         raise NotImplementedError
 
 
-class Run(Protocol):
-    """A run of this gateway, or one that it had."""
-
-    @property
-    def session(self) -> Session:
-        """Its session."""
-        ...
-
-    @property
-    def id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def recording(self) -> str | None:
-        """Name of the recording that ends with it; None without one."""
-        ...
-
-    @property
-    def over(self) -> bool:
-        """True once nothing is left to do for it here."""
-        ...
-
-    @property
-    def elsewhere(self) -> bool:
-        """True if another gateway goes on with it."""
-        ...
-
-    def leave(self) -> None:
-        """Leave it to another gateway."""
-        ...
-
-
 AnyState = TypeVar("AnyState", bound=RunState)
-AnyRun = TypeVar("AnyRun", bound=Run)
 
 
 class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):

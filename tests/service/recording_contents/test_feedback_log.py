@@ -10,7 +10,7 @@ import pytest
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.xdf.chunk_writer import ChannelFormat, StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import FEEDBACK_TOPIC, SIGNAL_TOPIC
-from mimamba.service.recorded.feedback_log import read_feedback_log
+from mimamba.service.recording_contents.feedback_log import read_feedback_log
 
 
 def header(topic: str, text: bool) -> StreamHeader:

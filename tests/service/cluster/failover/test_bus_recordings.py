@@ -15,7 +15,7 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.personal.features import SIGNAL
 from mimamba.service.bus.bus import Bus
-from mimamba.service.cluster.continued.bus_recordings import BusRecordings
+from mimamba.service.cluster.failover.bus_recordings import BusRecordings
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.people.people import People
 from mimamba.service.recordings.recorder import RecorderPosition

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from mimamba.models.personal.features import track_features
-from mimamba.models.personal.pseudo_calibrations import plant
-from mimamba.models.personal.training_seconds import accuracies_over_seconds, cut_state
+from mimamba.models.personal.learning_curve import accuracies_over_seconds, cut_state
+from mimamba.models.personal.pseudo_calibrations import add_effect
 from mimamba.models.personal.verdict_counts import PersonRecording
 from tests.models.personal.sittings import ALPHA, MUSE, SFREQ, noise
 
@@ -21,7 +21,7 @@ def people(effect: bool) -> list[PersonRecording]:
             if effect and n:
                 whole = [(0, recording.end)]
                 rng = np.random.default_rng(0)
-                recording = plant(recording, whole, np.array([1]), ALPHA, MUSE, rng)
+                recording = add_effect(recording, whole, np.array([1]), ALPHA, MUSE, rng)
             found.append(PersonRecording(f"p{person}", state, state, recording))
     return found
 

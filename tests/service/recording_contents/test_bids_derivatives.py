@@ -16,8 +16,8 @@ from mimamba.drivers.formats.bids_facts import HED_VERSION
 from mimamba.drivers.formats.bids_sidecars import read_tsv
 from mimamba.drivers.formats.read import read_recording, read_with_streams
 from mimamba.service.engine.engine import Engine
-from mimamba.service.recorded.bids_derivatives import write_derivatives
-from mimamba.service.recorded.report_data import read_report_data
+from mimamba.service.recording_contents.bids_derivatives import write_derivatives
+from mimamba.service.recording_contents.report_data import read_report_data
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.drivers.formats.made import recording

@@ -64,7 +64,7 @@ class FeedbackRun:
         Recordings that were given for a sham.
     sham, sham_from, sham_seconds
         The recording whose values were shown, if so; its values begin so many seconds after its
-        first prediction or band power, and begin anew after so many.
+        first prediction or band power, and start over after so many.
     began, ended
         Seconds from the recording's first sample; the end is that of the log if it has none.
     passes

@@ -13,9 +13,9 @@ import pytest
 
 from mimamba.drivers.driver import Marker
 from mimamba.service.engine.engine import Engine
-from mimamba.service.recorded.marker_editing import MarkerEditor
-from mimamba.service.recorded.report_data import POINTS, read_report_data
-from mimamba.service.recorded.report_page import make_report
+from mimamba.service.recording_contents.marker_editing import MarkerEditor
+from mimamba.service.recording_contents.report_data import POINTS, read_report_data
+from mimamba.service.recording_contents.report_page import make_report
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.browser import open_browser

@@ -27,7 +27,7 @@ from mimamba.models.personal.head_file import (
     save_head,
     verify_head,
 )
-from mimamba.models.personal.joining import (
+from mimamba.models.personal.joined_data import (
     JoinedData,
     KeptMoment,
     MomentNote,

@@ -8,8 +8,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mimamba.drivers.driver import Marker
-from mimamba.service.recorded.report_data import OutputReport, ReportData, read_report_data
-from mimamba.service.recorded.report_pictures import NAMES, all_pictures, draw_output, draw_quality
+from mimamba.service.recording_contents.report_data import (
+    OutputReport,
+    ReportData,
+    read_report_data,
+)
+from mimamba.service.recording_contents.report_pictures import (
+    NAMES,
+    all_pictures,
+    draw_output,
+    draw_quality,
+)
 
 MAX_MARKERS = 500
 """Markers that are listed."""

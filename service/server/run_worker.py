@@ -19,7 +19,7 @@ from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.own_checkpoints import models_folder
 
 
-def work(settings: Settings, capacity: int) -> None:
+def run_worker(settings: Settings, capacity: int) -> None:
     """Run a worker until it is interrupted; then others have its sessions, with their states.
 
     Parameters

@@ -9,14 +9,14 @@ import pytest
 
 from mimamba.service.bus.bus import Guard, NotStored, publish
 from mimamba.service.bus.nats_bus import NATSBus
-from mimamba.service.cluster.continued.bus_recordings import RecordingState
+from mimamba.service.cluster.failover.bus_recordings import RecordingState
 from mimamba.service.cluster.subjects import feedback_key, pack, recording_key, study_key
 from mimamba.service.people.people import People
 from mimamba.service.recordings.sidecar import Sidecar
 from mimamba.service.sessions.model_choice import ModelChoice
 from tests.service.bus.nats_server import running
-from tests.service.cluster.continued.test_bus_feedback import REAL
-from tests.service.cluster.continued.test_bus_studies import LONG, StudyGateway
+from tests.service.cluster.failover.test_bus_feedback import REAL
+from tests.service.cluster.failover.test_bus_studies import LONG, StudyGateway
 from tests.service.cluster.test_requests import Crew
 from tests.service.cluster.test_take_over import run
 from tests.service.models import random_checkpoint
@@ -79,8 +79,12 @@ def test_what_could_not_begin_never_begins(tmp_path: Path) -> None:
             await asyncio.to_thread(second.recordings.start, other, "r", None, None)
             assert not first.recordings.running
             await asyncio.to_thread(second.recordings.stop, "r", False)
-            await fail(study_key("a.b"), first.studies.begin, one, "long")
-            study = await asyncio.to_thread(second.studies.begin, other, "long")
+            await fail(
+                study_key("a.b"), first.studies.begin, one, first.studies.protocols.get("long")
+            )
+            study = await asyncio.to_thread(
+                second.studies.begin, other, second.studies.protocols.get("long")
+            )
             await asyncio.to_thread(study.stop)
             await fail(feedback_key("a.b"), first.feedback.begin, one, REAL)
             given = await asyncio.to_thread(second.feedback.begin, other, REAL)

@@ -22,7 +22,7 @@ from mimamba.drivers.driver import (
 )
 from mimamba.drivers.errors import BadSamples, BadSource, StreamLost
 from mimamba.drivers.open import open_driver
-from mimamba.drivers.remote_acquirer import (
+from mimamba.drivers.push_driver import (
     CLOCK_STEP,
     MAX_PACKETS,
     MAX_SLEW,

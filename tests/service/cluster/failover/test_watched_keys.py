@@ -8,7 +8,7 @@ import pytest
 
 from mimamba.service.bus.bus import Guard, NotStored, Overtaken, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
-from mimamba.service.cluster.continued.watched_keys import HeldKey
+from mimamba.service.cluster.failover.watched_keys import HeldKey
 
 KEY = "keys.study.a"
 

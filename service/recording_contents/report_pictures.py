@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimamba.service.recorded.report_data import ReportData
+from mimamba.service.recording_contents.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

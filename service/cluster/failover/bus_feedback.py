@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from mimamba.drivers.errors import UserError
 from mimamba.service.bus.bus import Bus, Overtaken
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.cluster.continued.bus_recordings import BusRecordings
-from mimamba.service.cluster.continued.bus_studies import StudyState
-from mimamba.service.cluster.continued.run_keys import RunKeys, RunState
-from mimamba.service.cluster.continued.watched_keys import (
+from mimamba.service.cluster.failover.bus_recordings import BusRecordings
+from mimamba.service.cluster.failover.bus_studies import StudyState
+from mimamba.service.cluster.failover.run_keys import RunKeys, RunState
+from mimamba.service.cluster.failover.watched_keys import (
     LOOK_SECONDS,
     PATIENCE,
     HeldLease,
@@ -38,7 +38,8 @@ from mimamba.service.feedback.live_feedback import (
     recording_ended,
 )
 from mimamba.service.feedback.sham_course import ShamCourse
-from mimamba.service.rules.rule_file import Rule, watched_quantity
+from mimamba.service.feedback.wanted_feedback import feedback_rule
+from mimamba.service.rules.rule_file import Rule
 from mimamba.service.sessions.session import Session, SessionOver
 
 log = logging.getLogger(__name__)
@@ -190,7 +191,8 @@ class BusFeedback(FeedbackRuns):
             log.warning("feedback ended with its session", extra={"feedback": state.id})
             self._keys.hold(noted.subject, noted.sequence).store_if_possible(b"")
             return
-        rule = _rule_of(state.position)
+        rule = feedback_rule(state.position.entry.state)
+        assert rule is not None  # it was one when the feedback began
         position, course = self._prepare(state, rule, session)
         with self._changing:  # feedback that begins here is here
             if self._closed or self._keys.is_here(state):
@@ -218,10 +220,3 @@ class BusFeedback(FeedbackRuns):
         except UserError as error:
             log.warning("a sham cannot go on", extra={"reason": str(error)})
             return ended_position(position, CANNOT_READ, session.now()), None
-
-
-def _rule_of(position: FeedbackPosition) -> Rule:
-    state = position.entry.state
-    watched = watched_quantity(state.quantity)
-    assert watched is not None  # it was one when the feedback began
-    return Rule("feedback", state.quantity, watched, state.side, state.at, state.back)

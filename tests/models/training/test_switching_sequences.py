@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mimamba.models.training.switching import PART, SwitchingSequences
+from mimamba.models.training.switching_sequences import PART, SwitchingSequences
 from mimamba.models.training.windowing import HopSequence
 
 

@@ -13,18 +13,18 @@ import pytest
 from mimamba.service.bus.bus import publish
 from mimamba.service.calibration.ratings import add_rating
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.cluster.continued.bus_studies import BusStudies
+from mimamba.service.cluster.failover.bus_studies import BusStudies
 from mimamba.service.cluster.subjects import pack, study_key
 from mimamba.service.feedback.allocations import Allocations
 from mimamba.service.people.people import People
 from mimamba.service.protocol.messages import MarkerMessage, StudyMessage
-from mimamba.service.recorded.feedback_log import read_feedback_log
+from mimamba.service.recording_contents.feedback_log import read_feedback_log
 from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.session import Session
 from mimamba.service.studies.live_study import LiveStudy
 from mimamba.service.studies.protocol_file import NoStudy
 from tests.service.bus.nats_server import running
-from tests.service.cluster.continued.test_bus_feedback import REAL, FeedbackGateway, taken_over
+from tests.service.cluster.failover.test_bus_feedback import REAL, FeedbackGateway, taken_over
 from tests.service.cluster.test_requests import Crew
 from tests.service.cluster.test_take_over import run
 from tests.service.feedback.test_feedback_runs import record
@@ -96,7 +96,8 @@ async def step_of(studies: BusStudies, session: Session, step: int) -> LiveStudy
 
 async def end_elsewhere(gateway: StudyGateway, session: Session) -> None:
     """A study of a slow gateway is ended by another, which cannot stop the recording."""
-    live, key = await asyncio.to_thread(gateway.studies.begin, session, "kept"), study_key("a.b")
+    studies, key = gateway.studies, study_key("a.b")
+    live = await asyncio.to_thread(studies.begin, session, studies.protocols.get("kept"))
     while not gateway.recordings.running:
         await asyncio.sleep(0.01)
     while (state := gateway.studies._keys.of(key)) is None or state.recording is None:
@@ -127,13 +128,7 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
         crew = Crew(choice, url=url)
         try:
             await crew.open()
-
-            async def send() -> None:
-                while True:
-                    await crew.send(2)
-                    await asyncio.sleep(0.04)
-
-            sending = asyncio.create_task(send())
+            crew.send_always()
             made = [StudyGateway(await crew.connect(), choice, folder, people) for _ in range(2)]
             one, other = [await each.sessions.find("a.b") for each in made]
             assert one is not None
@@ -145,14 +140,14 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             ]
             with pytest.raises(NoStudy):
                 second.entry_of(other)
-            live = await asyncio.to_thread(first.begin, one, "timed")
+            live = await asyncio.to_thread(first.begin, one, first.protocols.get("timed"))
             await step_of(first, one, 2)
             while (entry := second.entry_of(other)).progress.step != 2:
                 await asyncio.sleep(0.01)
             assert entry.id == live.id
             assert entry.progress.recording is not None
             with pytest.raises(NotNow, match=r"goes on in .*, at another service"):
-                await asyncio.to_thread(second.begin, other, "long")
+                await asyncio.to_thread(second.begin, other, second.protocols.get("long"))
             await crew.replace_worker()
             await asyncio.to_thread(live.answer, 2, lambda: add_rating(one, 70.0, 30.0))
             await step_of(first, one, 3)
@@ -186,7 +181,7 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             assert {(each.source, each.sham) for each in logs} == {(drawn.source, drawn.sham)}
             assert people.get("P01").arms == {"timed": drawn.source}
 
-            brief = await asyncio.to_thread(second.begin, other, "long")
+            brief = await asyncio.to_thread(second.begin, other, second.protocols.get("long"))
             await asyncio.to_thread(brief.stop)
             assert brief.entry().progress.phase == "stopped"
             await end_elsewhere(made[1], other)
@@ -202,7 +197,6 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             ]
             assert steps == sorted(steps)  # what goes on is told again
             assert {*steps} == {0, 1, 2, 3, 4}
-            sending.cancel()
             await asyncio.to_thread(second.close)
             await made[1].end()
         finally:
