@@ -119,7 +119,8 @@ export interface StreamInfo {
  * `changes` are those of the link to its device before these samples. `ends` is true in the
  * last message. `sensors` are what else the device has measured meanwhile, and `battery` is
  * its charge, percent; a service that does not know them ignores them. A refused message is
- * answered by an error with `seq` as its id.
+ * answered by an error with `seq` as its id. After a message that the service cannot decode,
+ * push again: it takes no samples over this connection before that.
  */
 export interface Samples {
   type: 'samples';

@@ -93,7 +93,8 @@ def test_start_stop_list_fetch_delete(service: Live, tmp_path: Path) -> None:
     assert service.http.delete(f"{API}/first").status_code == 422
     assert service.http.delete(f"{API}/first?confirm=first").status_code == 204
     assert service.http.get(f"{API}/first").status_code == 404
-    assert [each.name for each in (tmp_path / "data").iterdir()] == ["people"]
+    left = {each.name for each in (tmp_path / "data").iterdir()}
+    assert left == {"people", ".people.lock"}
 
 
 def test_nothing_is_overwritten_and_names_stay_in_the_folder(service: Live, tmp_path: Path) -> None:
@@ -383,7 +384,7 @@ def test_only_its_owner_reads_the_folder_and_what_people_say(tmp_path: Path) -> 
         start(service, name="own", person="P-07", notes="eyes closed")
         service.http.post(f"{API}/own/stop")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (data, *data.iterdir())}
-    own = {"own.xdf": 0o600, "own.json": 0o600}
+    own = {"own.xdf": 0o600, "own.json": 0o600, ".people.lock": 0o600}
     assert modes == {"data": 0o700, "people": 0o700, **own}
 
 
