@@ -33,7 +33,12 @@ from mimamba.service.bus.bus import (
     Overtaken,
     stream_of,
 )
-from mimamba.service.bus.nats_follower import RECONNECT_SECONDS, NATSFollower, cancellable
+from mimamba.service.bus.nats_follower import (
+    RECONNECT_SECONDS,
+    NATSFollower,
+    cancellable,
+    subscribed,
+)
 from mimamba.service.bus.prompt_client import PromptClient
 
 if TYPE_CHECKING:
@@ -45,7 +50,7 @@ LEAST_SERVER = (2, 11)
 """Version of the server from which a guard may name a subject, and a message its own end."""
 CONNECT_SECONDS = 5
 HEARTBEAT_SECONDS = 1.0
-"""Of a server that has nothing to deliver; after two missing ones a follower begins anew. It also
+"""Of a server that has nothing to deliver; after two missing ones a follower starts over. It also
 does once the connection is new, as a server forgets its followers when it ends."""
 ANSWER_SECONDS = 0.15
 """Time for an answer. The server itself answers at once for a connection that is gone; a question
@@ -58,7 +63,7 @@ PING_SECONDS = 2.0
 """Between two questions to the server. After three without an answer its machine is taken for gone,
 and another server is tried: nobody closes the connections of a machine that lost its power."""
 MAX_WAITING = 8 << 20
-"""Bytes that wait in memory while the server is away."""
+"""Bytes that wait in memory while the server is away, or takes nothing."""
 
 
 class _Stored(msgspec.Struct):
@@ -155,7 +160,7 @@ class NATSBus:
                     connect_timeout=CONNECT_SECONDS,
                     **pause,
                     max_reconnect_attempts=1,
-                    pending_size=MAX_WAITING,
+                    pending_size=2 * MAX_WAITING,  # beyond it, each call would wait
                     max_outstanding_pings=2,
                     error_cb=report,
                     reconnected_cb=reconnected,
@@ -241,16 +246,24 @@ class NATSBus:
         if only:
             headers["Nats-Rollup"] = "sub"
             headers["Nats-TTL"] = "never"
-        token = str(next(self._tokens))
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[int] = loop.create_future()
+        if self._connection.pending_data_size + len(payload) > MAX_WAITING:
+            stored.set_exception(NotStored(f"{MAX_WAITING >> 20} MiB wait for the server"))
+            return stored
+        token = str(next(self._tokens))
         self._waiting[token] = stored
         patience = loop.call_later(ACK_SECONDS, self._give_up, token)
         stored.add_done_callback(lambda _: patience.cancel())
         try:
-            await self._connection.publish(
-                subject, payload, reply=f"{self._inbox}.{token}", headers=headers or None
+            reply = f"{self._inbox}.{token}"
+            await cancellable(
+                self._connection.publish(subject, payload, reply=reply, headers=headers or None)
             )
+        except asyncio.CancelledError:
+            self._waiting.pop(token, None)
+            stored.cancel()
+            raise
         except (nats.errors.Error, OSError) as error:
             self._waiting.pop(token, None)
             if not stored.done():
@@ -319,18 +332,6 @@ class NATSBus:
     async def _last_sequence(self, stream: str) -> int:
         return (await cancellable(self._js.stream_info(stream))).state.last_seq
 
-    async def now(self) -> float:
-        """Return the server's time; see ``Bus.now``."""
-        try:
-            asking = self._connection.request("$JS.API.STREAM.INFO.IN", timeout=ACK_SECONDS)
-            answer = await cancellable(asking)
-        except nats.errors.Error as error:
-            raise NotStored(str(error) or type(error).__name__) from error
-        told = json.loads(answer.data).get("ts")
-        if told is None:
-            raise NotStored("the server tells no time")
-        return datetime.fromisoformat(told).timestamp()
-
     async def newest(self, pattern: str) -> list[BusMessage]:
         """Return the newest message of each subject; see ``Bus.newest``."""
         stream = stream_of(pattern).upper()
@@ -338,9 +339,11 @@ class NATSBus:
         found: list[BusMessage] = []
         subscription: Subscription | None = None
         try:
-            subscription = await self._connection.subscribe(inbox)
+            subscribing = self._connection.subscribe(inbox)
+            subscription = await subscribed(self._connection, subscribing)
             request = json.dumps({"multi_last": [pattern]}).encode()
-            await self._connection.publish(f"$JS.API.DIRECT.GET.{stream}", request, reply=inbox)
+            get = f"$JS.API.DIRECT.GET.{stream}"
+            await cancellable(self._connection.publish(get, request, reply=inbox))
             while True:
                 message = await cancellable(subscription.next_msg(ACK_SECONDS))
                 headers = message.headers or {}
@@ -358,7 +361,7 @@ class NATSBus:
         finally:
             if subscription is not None:
                 with contextlib.suppress(nats.errors.Error):
-                    await subscription.unsubscribe()
+                    await cancellable(subscription.unsubscribe())
 
     async def answer(self, name: str) -> None:
         """Be there under a name."""
@@ -366,7 +369,8 @@ class NATSBus:
         async def reply(message: Msg) -> None:
             await message.respond(b"")
 
-        await self._connection.subscribe(f"alive.{name}", cb=reply)
+        subscribing = self._connection.subscribe(f"alive.{name}", cb=reply)
+        await subscribed(self._connection, subscribing)
         # The library writes the ping of a flush before a subscription that waits in its own queue:
         # only the second one shows that the server knows the name.
         with contextlib.suppress(nats.errors.Error):  # else it knows once it is back

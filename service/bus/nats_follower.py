@@ -44,6 +44,27 @@ async def cancellable(call: Awaitable[Result]) -> Result:
             raise asyncio.CancelledError
 
 
+async def subscribed(
+    connection: PromptClient, subscribing: Awaitable[Subscription]
+) -> Subscription:
+    """Return a subscription that the library makes; end it if the task was cancelled meanwhile.
+
+    The library hides a cancellation while it writes, and waits until the server takes what it has.
+    """
+    made: list[Subscription] = []
+
+    async def subscribe() -> None:
+        made.append(await subscribing)
+
+    try:
+        await cancellable(subscribe())
+    except asyncio.CancelledError:
+        for each in made:
+            await connection.unsubscribe(each)
+        raise
+    return made[0]
+
+
 class NATSFollower:
     """A follower of messages, over all connections.
 
@@ -91,12 +112,12 @@ class NATSFollower:
         self._failure: Exception | None = None
 
     def wake(self) -> None:
-        """Let it look at the connection, which is new or closed, or begin anew."""
+        """Let it look at the connection, which is new or closed, or start over."""
         self._woken = True
         self._news.set()
 
     def check(self) -> None:
-        """Let it begin anew if two signs of life are missing, though there is a connection."""
+        """Let it start over if two signs of life are missing, though there is a connection."""
         if time.monotonic() - self._heard > 2 * self._heartbeat:
             log.warning("bus", extra={"reason": f"nothing was heard of {self._pattern}"})
             self._heard = time.monotonic()
@@ -126,7 +147,8 @@ class NATSFollower:
             if present is self._subscription and not self._broken:  # else it is of one before
                 self._take(message)
 
-        present = self._subscription = await self._connection.subscribe_promptly(inbox, take)
+        subscribing = self._connection.subscribe_promptly(inbox, take)
+        present = self._subscription = await subscribed(self._connection, subscribing)
         try:
             await cancellable(self._js.add_consumer(stream_of(self._pattern).upper(), config))
         except BaseException:
@@ -137,7 +159,7 @@ class NATSFollower:
         """Ask for no more."""
         if self._subscription is not None:
             with contextlib.suppress(nats.errors.Error, JetStreamError):
-                await self._connection.unsubscribe(self._subscription)
+                await cancellable(self._connection.unsubscribe(self._subscription))
 
     async def messages(self) -> AsyncIterator[BusMessage]:
         """Return messages until the connection is closed."""
@@ -153,7 +175,7 @@ class NATSFollower:
                 return
             if self._woken:
                 self._woken = False
-                await self._begin_anew()
+                await self._start_over()
                 continue
             self._news.clear()
             self._idle = True
@@ -162,7 +184,7 @@ class NATSFollower:
             finally:
                 self._idle = False
 
-    async def _begin_anew(self) -> None:
+    async def _start_over(self) -> None:
         await self.unsubscribe()
         if self._connection.is_closed:
             return

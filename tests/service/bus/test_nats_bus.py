@@ -77,7 +77,7 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [0, "newest"])
-def test_a_follower_begins_anew_once_the_connection_is_new(
+def test_a_follower_starts_over_once_the_connection_is_new(
     tmp_path: Path, after: int | Literal["newest"]
 ) -> None:
     """It need not miss the heartbeats of a server that was started again: there are none here."""
@@ -123,6 +123,37 @@ def test_a_server_that_falls_silent_is_left(tmp_path: Path) -> None:
                 assert line.connections == 2
                 await publish(bus, "in.1.a", b"1")
             finally:
+                await bus.close()
+
+    with running(tmp_path) as server:
+        asyncio.run(asyncio.wait_for(scene(), PATIENCE))
+
+
+def test_a_server_that_takes_nothing_lets_nobody_wait(tmp_path: Path) -> None:
+    """What would wait beyond the limit is refused, and a task that is cancelled ends."""
+
+    async def scene() -> None:
+        async with bad_line(server.url, "nats") as line:
+            bus = await NATSBus.connect(line.url, ping=3600)
+            try:
+                line.flowing.clear()
+                sent = [await bus.send("in.1.a", bytes(1 << 19)) for _ in range(64)]
+                with pytest.raises(NotStored, match="8 MiB wait for the server"):
+                    await sent[-1]
+                queue = bus._connection._flush_queue
+                assert queue is not None
+                while not queue.full():  # the library then waits, and hides what cancels it
+                    queue.put_nowait(asyncio.get_running_loop().create_future())
+                asking = asyncio.create_task(bus.newest("keys.test.a"))
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                asking.cancel()
+                line.flowing.set()
+                with pytest.raises(asyncio.CancelledError):
+                    await asking
+                await asyncio.gather(*sent, return_exceptions=True)
+            finally:
+                line.flowing.set()
                 await bus.close()
 
     with running(tmp_path) as server:
