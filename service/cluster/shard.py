@@ -69,7 +69,10 @@ class Shard:
         return self._computed.get(word_of(name))
 
     async def run(self) -> None:
-        """Compute until the lease is another's, or ``release``; then its sessions end here."""
+        """Compute until the lease is another's, or ``release``; then its sessions end here.
+
+        Raises what ends the following of their input.
+        """
         self._following = asyncio.create_task(self._follow())
         lost = asyncio.create_task(self._lost.wait())
         try:
@@ -79,6 +82,8 @@ class Shard:
                 task.cancel()
             await asyncio.gather(lost, self._following, return_exceptions=True)
             await self._end_all()
+        if not self._following.cancelled():
+            self._following.result()
 
     def lose(self) -> None:
         """End its sessions here, as another worker has the lease."""

@@ -39,6 +39,8 @@ RESULTS_SECONDS = 0.25
 UNWATCHED_SECONDS = 0.6
 """The same where nobody watches: longer than from hop to hop of the shipped model, whose
 predictions take all else with them."""
+FAILED_SECONDS = 1.0
+"""Seconds before a shard that failed is computed again."""
 CPU_SECONDS = 2.0
 """Seconds over which the processor time is measured."""
 CAPACITY = 200
@@ -308,6 +310,7 @@ class Worker:
             await shard.run()
         except Exception:
             log.exception("a shard failed", extra={"shard": number})
+            await asyncio.sleep(FAILED_SECONDS)
         finally:
             if self._shards.get(number) is shard:
                 del self._shards[number]
