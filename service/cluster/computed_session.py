@@ -115,7 +115,7 @@ class ComputedSession:
         self._driver: PushDriver | None = None
         self._session: Session | None = None
         self._sender: ResultsSender | None = None
-        self._messages: asyncio.Queue[tuple[int, Ordered]] = asyncio.Queue()
+        self._messages: asyncio.Queue[tuple[int, float, Ordered]] = asyncio.Queue()
         self._idle = False  # waiting for the next message
         self._taken = self._newest = self.after
         self._packets = self.after  # number of the last message with packets
@@ -152,7 +152,7 @@ class ComputedSession:
         if self._idle and self._messages.empty() and self._take_at_once(content):
             self._taken = self._packets = message.sequence
         else:
-            self._messages.put_nowait((message.sequence, content))
+            self._messages.put_nowait((message.sequence, message.stored, content))
 
     def _note_viewed(self, seconds: float) -> None:
         """Let no chunk wait for a hop, as somebody at a gateway views the signal for so long."""
@@ -233,7 +233,7 @@ class ComputedSession:
         """Take packets and orders, in order."""
         while True:
             self._idle = True
-            sequence, content = await self._messages.get()
+            sequence, stored, content = await self._messages.get()
             self._idle = False
             if isinstance(content, Packets):
                 self._last_packet, self._lost = time.monotonic(), False
@@ -243,7 +243,7 @@ class ComputedSession:
             elif isinstance(content, Request):
                 async with self._changing:
                     await self._settle()
-                    await self._fulfil(content)
+                    await self._fulfil(content, stored)
                     self._taken = sequence
             elif content.after is not None and content.after < self._packets:
                 log.info("an order of a worker that was cut off", extra={"session": self.name})
@@ -287,16 +287,18 @@ class ComputedSession:
             self._news.set()
         return True
 
-    async def _fulfil(self, request: Request) -> None:
-        """Do what a request asks, and answer: also to one that comes again after a take-over."""
-        if not await take_in_time(self._bus, self.name, request):
+    async def _fulfil(self, request: Request, stored: float) -> None:
+        """Do what a request asks, and answer: also to one that comes again after a take-over.
+
+        It was stored at ``stored``, Unix time on the bus's clock, s.
+        """
+        if not await take_in_time(self._bus, self.name, request, stored):
             extra = {"session": self.name, "request": type(request.asked).__name__}
-            log.warning("a request came too late", extra=extra)
+            log.warning("a request is void", extra=extra)
             return
-        if isinstance(request.asked, WithdrawRest):
-            if request.asked.request != self._rest:
-                return  # it was not begun, or something else was since
-            request = Request(request.id, CancelBaseline())
+        asked = request.asked
+        if isinstance(asked, WithdrawRest) and asked.request != self._rest:
+            return  # it was not begun, or something else was since
         if self._session is None:
             refusal = Refusal(SessionOver.__name__, (f"Expected that {self.name} is open.",))
             answer = Answer(request.id, refusal)
@@ -319,7 +321,7 @@ class ComputedSession:
             self._choice = asked.choice
         if isinstance(asked, BeginBaseline):
             self._rest = request.id
-        elif isinstance(asked, UseModel | UseBaseline | CancelBaseline):
+        elif isinstance(asked, UseModel | UseBaseline | CancelBaseline | WithdrawRest):
             self._rest = None
 
     async def _settle(self) -> None:
@@ -333,15 +335,19 @@ class ComputedSession:
             silence = time.monotonic() - self._last_packet
             live = self._inbox.info.live and self._session is not None
             if live and silence > SILENCE_TIMEOUT and not self._lost:
-                self._lost = True
-                await self._order(Order("lost", self._packets), f"lost-{self._taken}")
+                self._lost = True  # at first: packets that come meanwhile end it
+                if not await self._order(Order("lost", self._packets), f"lost-{self._taken}"):
+                    self._lost = False
             if silence > ACQUIRER_TIMEOUT:
                 await self._order(Order("close", self._packets), f"close-{self._taken}")
 
-    async def _order(self, order: Order, name: str) -> None:
-        with contextlib.suppress(NotStored):  # the next round tries again
-            subject = input_subject(self.name)
+    async def _order(self, order: Order, name: str) -> bool:
+        """Give an order; return whether it is stored: else the next round tries again."""
+        subject = input_subject(self.name)
+        with contextlib.suppress(NotStored):
             await publish(self._bus, subject, pack(order), name=f"{subject}-{name}")
+            return True
+        return False
 
     # The session ---------------------------------------------------------------------------------
 
@@ -453,11 +459,23 @@ class ComputedSession:
             active.head,
             session.subject.taken,
             self._charge,
+            notes=True,
         )
 
     async def _publish_failure(self, reason: str) -> None:
         nothing = (None, None, None, None, None)
         info, baseline = self._push.info, SessionBaseline(0.0, 0.0, 0.0, 0.0, None)
         await self._publish_view(
-            View(self.name, "ended", reason, "push://", "", info, *nothing, baseline, self._worker)
+            View(
+                self.name,
+                "ended",
+                reason,
+                "push://",
+                "",
+                info,
+                *nothing,
+                baseline,
+                self._worker,
+                notes=True,
+            )
         )

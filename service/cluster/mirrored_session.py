@@ -146,7 +146,7 @@ class MirroredSession(Session):
         self._seen = 0  # number of the last bundle that was taken
         self._tap_epoch = 0  # number of the present logs, for taps
         self._signal_taps = SignalTaps(self.name)
-        self._requests = WorkerRequests(bus, self.name, self.show)
+        self._requests = WorkerRequests(bus, self.name, self.show, lambda: self._view.notes)
         self._follower: asyncio.Task[None] | None = None
         self.show(view)
 

@@ -36,10 +36,7 @@ class BeginBaseline(msgspec.Struct, frozen=True, tag="begin_baseline"):
 
 
 class WithdrawRest(msgspec.Struct, frozen=True, tag="withdraw_rest"):
-    """Return to the previous baseline if this request's rest is being taken.
-
-    Who asked for it was told that it was not taken.
-    """
+    """Undo this request's rest, if it is being taken: whoever asked was told so."""
 
     request: str
 
@@ -163,13 +160,13 @@ Asked: TypeAlias = (
 class Request(msgspec.Struct, frozen=True, tag="request"):
     """A request; its answer has the same ``id``.
 
-    It is carried out up to ``until``, Unix time on the bus's clock, s: after that, whoever asked is
-    told that it failed. None is for ever.
+    With ``noted``, a note on the bus decides if it is carried out: the worker's that it is, or that
+    of whoever asked that it is void. Others are carried out whenever a worker comes to them.
     """
 
     id: str
     asked: Asked
-    until: float | None = None
+    noted: bool = False
 
 
 class RecordingStart(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from typing import Final, NoReturn
 
 import numpy as np
@@ -46,6 +47,7 @@ from mimamba.service.cluster.request_messages import (
     UseBaseline,
     UseHead,
     UseModel,
+    WithdrawRest,
 )
 from mimamba.service.cluster.subjects import taken_subject
 from mimamba.service.engine.engine import EngineStopped
@@ -61,6 +63,12 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS = 15.0
 """For an answer of the worker, who may have to load a model, or be taken over first."""
 RETRY_SECONDS = 0.02
+HOLD_SECONDS: Final = 60.0
+"""For which a request holds after it was stored; a note that it is void is kept longer."""
+VOID: Final = b"void"
+"""Content of a note that a request is void; that of a worker is empty."""
+ID: Final = r"[A-Za-z0-9_-]{1,64}"
+"""Ids of requests with a note: others do not fit into a subject."""
 
 MISMATCHES: Final[dict[str, type[Mismatch]]] = {
     each.__name__: each
@@ -81,30 +89,52 @@ REFUSALS: Final = (*MISMATCHES.values(), *OTHERS.values())
 """Errors that refuse a request: they are the answer."""
 
 
-async def take_in_time(bus: Bus, session: str, request: Request) -> bool:
-    """Note on the bus that a request is carried out; return False if it is too late for that.
+async def take_in_time(bus: Bus, session: str, request: Request, stored: float) -> bool:
+    """Note on the bus that a request is carried out; return False where it is void.
 
-    The time at which the bus has stored the note decides, so another worker that continues the
-    session decides the same.
+    The first note stands, so another worker that continues the session decides the same. Only the
+    condition for writing it decides: a reader may be answered by a server that lags.
+
+    Parameters
+    ----------
+    bus
+        The bus.
+    session
+        Name of the session.
+    request
+        The request.
+    stored
+        When the bus stored it, Unix time on the bus's clock, s.
     """
-    if request.until is None:
+    if not request.noted:
         return True
+    if not re.fullmatch(ID, request.id):
+        return False
     subject = taken_subject(session, request.id)
     while True:
         with contextlib.suppress(NotStored):
-            with contextlib.suppress(Overtaken):  # a worker before has noted it
+            with contextlib.suppress(Overtaken):
                 await publish(bus, subject, b"", guard=Guard(subject, 0))
-            return await was_taken(bus, session, request)
+            for note in await bus.newest(subject):  # none where a server lags
+                return note.payload != VOID and note.stored - stored <= HOLD_SECONDS
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def was_taken(bus: Bus, session: str, request: Request) -> bool:
-    """Return whether a worker has noted in time that it carries out a request.
+async def make_void(bus: Bus, session: str, request: Request) -> bool:
+    """Note that a request is void; return False if a worker has noted that it carries it out.
 
     Raises NotStored.
     """
-    noted = await bus.newest(taken_subject(session, request.id))
-    return bool(noted) and (request.until is None or noted[0].stored <= request.until)
+    subject = taken_subject(session, request.id)
+    while True:
+        try:
+            await publish(bus, subject, VOID, guard=Guard(subject, 0))
+        except Overtaken:
+            for note in await bus.newest(subject):
+                return note.payload == VOID
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return True
 
 
 async def fulfil(request: Request, session: Session, sessions: SessionRegistry) -> Answer:
@@ -146,6 +176,8 @@ async def _do(asked: Asked, session: Session, sessions: SessionRegistry) -> None
         session.forget_person(asked.person)
     elif isinstance(asked, CancelBaseline):
         await asyncio.to_thread(session.cancel_baseline)
+    elif isinstance(asked, WithdrawRest):
+        await asyncio.to_thread(session.withdraw_rest)
     elif isinstance(asked, LogRecording):
         session.report_recording(asked.detail)
     else:

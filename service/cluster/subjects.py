@@ -6,7 +6,7 @@
 - ``out.SHARD.state.SESSION``: the state with which another worker continues it
 - ``out.SHARD.view.SESSION``: the session as the API shows it
 - ``out.SHARD.answers.SESSION``: answers to requests
-- ``in.SHARD.taken.SESSION.ID``: a request that a worker carries out, and when it began to
+- ``in.SHARD.taken.SESSION.ID``: a note that a worker carries a request out, or that it is void
 - ``keys.session.SHARD.SESSION``: its source, and the model wanted; empty once it is closed
 - ``keys.worker.WORKER``: a worker that is alive
 - ``keys.recording.SESSION``: a recording in progress; empty once it has ended
@@ -126,6 +126,7 @@ class View(msgspec.Struct, frozen=True):
     """A session as the API shows it; see ``SessionView``.
 
     ``taken`` is the newest baseline that is to be stored, ``battery`` the device's charge, percent.
+    With ``notes`` the worker notes which requests it carries out; older ones do not.
     """
 
     session: str
@@ -144,6 +145,7 @@ class View(msgspec.Struct, frozen=True):
     head: HeadCard | None = None
     taken: TakenBaseline | None = None
     battery: float | None = None
+    notes: bool = False
 
 
 class SavedState(msgspec.Struct, frozen=True):
@@ -264,7 +266,7 @@ def input_subject(session: str) -> str:
 
 
 def taken_subject(session: str, request: str) -> str:
-    """Return the subject under which a worker notes that it carries a request out."""
+    """Return the subject of the note that decides if a request is carried out."""
     return f"in.{shard_of(session)}.taken.{word_of(session)}.{request}"
 
 

@@ -15,7 +15,7 @@ from mimamba.service.cluster.request_messages import (
     Request,
     WithdrawRest,
 )
-from mimamba.service.cluster.requests import ANSWER_SECONDS, raise_refusal, was_taken
+from mimamba.service.cluster.requests import ANSWER_SECONDS, make_void, raise_refusal
 from mimamba.service.cluster.subjects import (
     View,
     Viewed,
@@ -41,6 +41,8 @@ class WorkerRequests:
         Name of the session.
     show
         Called on the event loop with the session's newest view, after each answer.
+    notes
+        Returns whether the session's worker notes which requests it carries out.
     patience
         Seconds for a worker to carry a request out.
     """
@@ -50,9 +52,10 @@ class WorkerRequests:
         bus: Bus,
         session: str,
         show: Callable[[View], None],
+        notes: Callable[[], bool],
         patience: float = ANSWER_SECONDS,
     ) -> None:
-        self._patience = patience
+        self._patience, self._notes = patience, notes
         self._bus, self._session, self._show = bus, session, show
         self._loop = asyncio.get_running_loop()
         self._sending = asyncio.Lock()
@@ -67,15 +70,14 @@ class WorkerRequests:
         return start_on(self._loop, self._ask(asked)).result()
 
     async def _ask(self, asked: Asked) -> Answer:
-        until = await self._bus.now() + self._patience
-        request = Request(secrets.token_hex(8), asked, until)
+        request = Request(secrets.token_hex(8), asked, noted=True)
         async with self._bus.follow(output_subject(self._session, "answers"), "now") as messages:
             hearing = asyncio.create_task(self._hear(request, messages))
             sending = asyncio.create_task(self._send(request))
             try:
                 await asyncio.wait([hearing], timeout=self._patience)
                 if not hearing.done():
-                    await self._check_taken(request)
+                    await self._give_up(request)
                     await asyncio.wait([hearing], timeout=self._patience)
                 if not hearing.done():
                     raise self._unknown(request, "found none, though it has begun")
@@ -98,24 +100,29 @@ class WorkerRequests:
                 return answer
         raise NotStored("the connection is closed")
 
-    async def _check_taken(self, request: Request) -> None:
-        """Raise NotStored if no worker has taken a request in time, or that cannot be known."""
+    async def _give_up(self, request: Request) -> None:
+        """Raise NotStored unless a worker carries a request out: it is void, or nobody knows."""
         try:
-            taken = await was_taken(self._bus, self._session, request)
+            if not await make_void(self._bus, self._session, request):
+                return
         except NotStored:
             raise self._unknown(request, "the bus does not answer") from None
-        if not taken:
-            raise NotStored(
-                f"Expected an answer of the worker of {self._session} within {self._patience:g} s, "
-                "but found none. It is not carried out any more: try again."
-            )
+        if not self._notes():
+            raise self._unknown(request, "found none, and the worker is of an older version")
+        raise NotStored(
+            f"Expected an answer of the worker of {self._session} within {self._patience:g} s, "
+            "but found none. It is not carried out any more: try again."
+        )
 
     def _unknown(self, request: Request, found: str) -> NotStored:
         """Make the error for a request of which is not known if it was carried out."""
         then = "It may have been carried out: look at the session before you try again."
         if isinstance(request.asked, BeginBaseline):
             self._tell(Request(secrets.token_hex(8), WithdrawRest(request.id)))
-            then = "It is withdrawn once the bus answers: try again then."
+            then = (
+                "It is withdrawn once the bus answers, unless it is complete by then: look at the "
+                "session before you try again."
+            )
         return NotStored(
             f"Expected an answer of the worker of {self._session} within {self._patience:g} s, "
             f"but {found}. {then}"

@@ -51,6 +51,7 @@ class SubjectState(msgspec.Struct, frozen=True):
     baseline_person: str | None = None
     carried: dict[str, tuple[StoredBaseline, ...]] = {}
     taken: TakenBaseline | None = None
+    person_before: str | None = None
 
 
 class Subject:
@@ -83,18 +84,27 @@ class Subject:
         self.keep = True
         self.baseline_person: str | None = None
         """Person of the baseline in use, while another person's may be in progress."""
+        self.person_before: str | None = None
+        """Person of the session when the rest being taken was asked for."""
 
     @property
     def state(self) -> SubjectState:
         """Complete state; set it to continue from there."""
         known = self._people if isinstance(self._people, CarriedPeople) else CarriedPeople()
         carried = dict(known.baselines)
-        return SubjectState(self.person, self.keep, self.baseline_person, carried, known.taken)
+        return SubjectState(
+            self.person,
+            self.keep,
+            self.baseline_person,
+            carried,
+            known.taken,
+            self.person_before,
+        )
 
     @state.setter
     def state(self, state: SubjectState) -> None:
         self.person, self.keep = state.person, state.keep
-        self.baseline_person = state.baseline_person
+        self.baseline_person, self.person_before = state.baseline_person, state.person_before
         if isinstance(self._people, CarriedPeople):
             self._people.baselines, self._people.taken = dict(state.carried), state.taken
 
@@ -126,6 +136,7 @@ class Subject:
             self._people.forget(person)
         self.person = None if self.person == person else self.person
         self.baseline_person = None if self.baseline_person == person else self.baseline_person
+        self.person_before = None if self.person_before == person else self.person_before
 
     def recorded_aligner(self, checkpoint: Checkpoint) -> AlignerState | None:
         """Return the recording's baseline for a model, if the session replays one made with it."""

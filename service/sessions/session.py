@@ -293,8 +293,10 @@ class Session(SessionPipeline):
         """
         with self.between_chunks() as model:
             decoder = require_baselines(model)
+            before = self.subject.person
             if person is not None:
                 self.subject.admit(person)
+            self.subject.person_before = before
             decoder.start_baseline(seconds or decoder.checkpoint.baseline)
 
     def use_baseline(self, person: str) -> None:
@@ -324,6 +326,11 @@ class Session(SessionPipeline):
         """
         with self.between_chunks() as model:
             require_baselines(model).cancel_baseline()
+
+    def withdraw_rest(self) -> None:
+        """Undo that a rest was asked for, as its decoder does; raises SessionOver, NoBaseline."""
+        with self.between_chunks() as model:
+            require_baselines(model).withdraw_rest()
 
     def set_person(self, person: str) -> None:
         """Make someone the session's person."""

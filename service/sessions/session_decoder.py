@@ -264,6 +264,20 @@ class SessionDecoder:
             None,
         )
 
+    def withdraw_rest(self) -> None:
+        """Undo that a rest was asked for; one that is complete stays.
+
+        The baseline before is used again. Without one, the usual rest of the person before is taken
+        from the next sample on, as the model needs one.
+        """
+        if not self.aligner.target:
+            return
+        if self.aligner.baseline is not None:
+            self.cancel_baseline()
+            return
+        self._subject.person = self._subject.person_before
+        self.start_baseline(self.checkpoint.baseline)
+
     @property
     def aligner(self) -> AlignerState:
         """The baseline that windows are aligned by, and the one being taken."""

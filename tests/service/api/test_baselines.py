@@ -229,6 +229,28 @@ def test_whoever_is_deleted_comes_not_back_when_it_is_broken_off(
         assert events(stage)[-1].event == "baseline_stopped"
 
 
+def test_a_rest_that_is_withdrawn(tmp_path: Path, engines: tuple[Engine, Engine]) -> None:
+    """The usual one of the person before is taken, until there is a baseline to return to."""
+    subject = persons(tmp_path, "P01")
+    with staged(engines[0], subject=subject) as stage:
+        stage.play(*chunks_of(0, 600))
+        stage.session.begin_baseline(60.0, "P02")
+        stage.session.withdraw_rest()
+        assert (subject.person, stage.session.baseline.wanted) == ("P01", REST)
+        stage.play(*chunks_of(600, 2400))
+        stage.session.withdraw_rest()  # it is complete
+        assert subject.baseline_person == "P01"
+        stage.session.begin_baseline(60.0, "P02")
+        stage.session.withdraw_rest()
+        assert (subject.person, stage.session.baseline.seconds) == ("P01", REST)
+        assert [each.event for each in events(stage) if "base" in each.event] == [
+            *["baseline_begun"] * 3,
+            "baseline_taken",
+            "baseline_begun",
+            "baseline_stopped",
+        ]
+
+
 @pytest.fixture
 def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints that are found by their names."""

@@ -13,7 +13,7 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.acquire.bus_acquirer import announce
 from mimamba.service.acquire.packet_message import samples_message
-from mimamba.service.bus.bus import Bus, publish
+from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.gateway import BusSessions
@@ -312,8 +312,33 @@ def test_people_and_a_head_across_take_overs(tmp_path: Path) -> None:
     run(scene)
 
 
+class LosingBus(InProcessBus):
+    """A connection on which the first order that the source is silent is lost."""
+
+    lost = False
+
+    async def send(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        name: str | None = None,
+        guard: Guard | None = None,
+        only: bool = False,
+    ) -> asyncio.Future[int]:
+        if not self.lost and "-lost-" in (name or ""):
+            self.lost = True
+            unsure: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            unsure.set_exception(NotStored("no answer"))
+            return unsure
+        return await super().send(subject, payload, name=name, guard=guard, only=only)
+
+
 def test_markers_that_nothing_follows(tmp_path: Path) -> None:
-    """A marker waits for its sample however long, but not for a source that is silent."""
+    """A marker waits for its sample however long, but not for a source that is silent.
+
+    The worker says again that it is, if the bus does not store that.
+    """
     random_checkpoint(tmp_path)
     choice = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
 
@@ -324,6 +349,7 @@ def test_markers_that_nothing_follows(tmp_path: Path) -> None:
             computed = crew.worker._find("a.b")
             assert computed is not None
             assert computed.session is not None
+            computed._bus = LosingBus(crew._exchange)
             assert not computed.session.watchers
             session.watchers.add("a page")  # its signal does not wait for hops any more
             while not computed.session.watchers:

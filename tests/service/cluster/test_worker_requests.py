@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from mimamba.service.bus.bus import BusMessage, Guard, NotStored
 from mimamba.service.bus.nats_bus import NATSBus
-from mimamba.service.cluster.request_messages import BeginBaseline, FindHops
+from mimamba.service.cluster.request_messages import BeginBaseline, FindHops, Request
+from mimamba.service.cluster.requests import HOLD_SECONDS, make_void, take_in_time
 from mimamba.service.cluster.worker_requests import WorkerRequests
 from mimamba.service.sessions.model_choice import ModelChoice
 from tests.service.bus.nats_server import running
@@ -23,8 +25,20 @@ from tests.service.models import random_checkpoint
 PATIENCE = 0.5
 
 
+class LaggingBus(NATSBus):
+    """A connection whose next answer comes from a server that has no new messages yet."""
+
+    lags = False
+
+    async def newest(self, pattern: str) -> list[BusMessage]:
+        if self.lags:
+            self.lags = False
+            return []
+        return await super().newest(pattern)
+
+
 class LameBus(NATSBus):
-    """A connection whose messages reach the server late, or that hears nothing of it."""
+    """A connection whose requests reach the server late, or that hears nothing of it."""
 
     late: list[Callable[[], Awaitable[asyncio.Future[int]]]] | None = None
     deaf = False
@@ -43,7 +57,7 @@ class LameBus(NATSBus):
                 subject, payload, name=name, guard=guard, only=only
             )
 
-        if self.late is None:
+        if self.late is None or ".taken." in subject:
             return await send()
         self.late.append(send)
         lost: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -88,8 +102,9 @@ def test_a_request_that_failed_is_not_carried_out(tmp_path: Path) -> None:
         try:
             await crew.open()
             await crew.until_event("baseline_taken")
-            hasty = WorkerRequests(bus, "a.b", lambda _: None, PATIENCE)
-            patient = WorkerRequests(bus, "a.b", lambda _: None)
+            hasty = WorkerRequests(bus, "a.b", lambda _: None, lambda: True, PATIENCE)
+            old = WorkerRequests(bus, "a.b", lambda _: None, lambda: False, PATIENCE)
+            patient = WorkerRequests(bus, "a.b", lambda _: None, lambda: True)
 
             async def fail(asker: WorkerRequests, text: str) -> None:
                 with pytest.raises(NotStored, match=text):
@@ -97,6 +112,7 @@ def test_a_request_that_failed_is_not_carried_out(tmp_path: Path) -> None:
 
             bus.late = []
             await fail(hasty, "It is not carried out any more")
+            await fail(old, "of an older version. It is withdrawn")
             await bus.arrive()
             await asyncio.to_thread(patient.ask, FindHops(0, 1.0))
             bus.deaf = True
@@ -113,5 +129,29 @@ def test_a_request_that_failed_is_not_carried_out(tmp_path: Path) -> None:
             await bus.close()
             await crew.close()
 
+    async def decide(url: str) -> None:
+        """The first note stands, whatever a reader is told of it."""
+        bus = await LaggingBus.connect(url)
+        taken, void, odd, old = [
+            Request(each, FindHops(0, 1.0), noted=True) for each in ("taken", "void", "a b", "old")
+        ]
+        now = time.time()
+        try:
+            for _ in ("a worker", "the one that continues the session"):
+                bus.lags = True
+                assert await take_in_time(bus, "a.b", taken, now)
+            bus.lags = True
+            assert not await make_void(bus, "a.b", taken)
+            for _ in ("a gateway", "its note is known"):
+                bus.lags = True
+                assert await make_void(bus, "a.b", void)
+            bus.lags = True
+            assert not await take_in_time(bus, "a.b", void, now)
+            assert not await take_in_time(bus, "a.b", odd, now)
+            assert not await take_in_time(bus, "a.b", old, now - HOLD_SECONDS - 1)
+        finally:
+            await bus.close()
+
     with running(tmp_path / "store") as server:
+        run(lambda: decide(server.url))
         run(lambda: scene(server.url))
