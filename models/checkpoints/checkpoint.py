@@ -26,8 +26,11 @@ from mimamba.models.prediction import Outputs
 from mimamba.models.signal.baseline import MAX_BASELINE
 from mimamba.models.signal.preprocessing import SignalConfig
 
-VERSION = 1
-"""Version of the header; a file of another version is refused."""
+VERSIONS = (1, 2)
+"""Versions of the header that can be read; a file of another version is refused.
+
+Version 2 has an architecture with ``frequencies``, which readers of version 1 would ignore.
+"""
 PACKAGE_FOLDER = Path(__file__).parent
 """Folder of the checkpoints that come with the package."""
 SUFFIX = ".safetensors"
@@ -198,7 +201,8 @@ def save_checkpoint(path: Path, header: CheckpointHeader, network: MSiMamba) -> 
     entries["architecture"] = plain_architecture(header.architecture)
     if not header.set_thresholds:  # releases that do not know them wrote these bytes
         del entries["set_thresholds"]
-    text = msgspec.json.encode({"version": VERSION, **entries}).decode()
+    version = 2 if header.architecture.frequencies else 1
+    text = msgspec.json.encode({"version": version, **entries}).decode()
     content = safetensors.torch.save(tensors, metadata={"mimamba": text})
     checkpoint = _decode(content, str(path))  # a file that cannot be loaded is never written
     partial = path.with_suffix(".partial")
@@ -247,17 +251,30 @@ def _decode_header(content: bytes, source: str) -> CheckpointHeader:
         )
     try:
         entries = msgspec.json.decode(metadata["mimamba"], type=dict[str, object])
-        if (version := entries.pop("version", None)) != VERSION:
+        if (version := entries.pop("version", None)) not in VERSIONS:
             raise CheckpointError(
-                f"a checkpoint of version {VERSION}",
+                f"a checkpoint of version {' or '.join(map(str, VERSIONS))}",
                 f"version {version} in {source}",
-                "use the release of mimamba that wrote it, or train it again",
+                "update mimamba, or train it again",
             )
+        _check_options(entries.get("architecture"), source)
         return msgspec.convert(entries, type=CheckpointHeader)
     except msgspec.MsgspecError as error:
         raise CheckpointError(
             "a valid header", f"{error} in {source}", "download the file again: it is damaged"
         ) from error
+
+
+def _check_options(architecture: object, source: str) -> None:
+    """Refuse options that this version does not know: without them it would compute otherwise."""
+    if not isinstance(architecture, dict):
+        return  # msgspec then says what is wrong
+    if unknown := sorted(architecture.keys() - {f.name for f in fields(MSiMambaConfig)}):
+        raise CheckpointError(
+            "an architecture of known options",
+            f"{', '.join(unknown)} in {source}",
+            "update mimamba: a newer version made this file",
+        )
 
 
 def _build(config: MSiMambaConfig, tensors: dict[str, Tensor], source: str) -> MSiMamba:

@@ -52,13 +52,20 @@ def saved(tmp_path: Path) -> Checkpoint:
     return save_checkpoint(tmp_path / "tiny.safetensors", HEADER, network())
 
 
+def header_of(path: Path) -> dict[str, Any]:
+    """The header's JSON."""
+    content = path.read_bytes()
+    n_bytes = int.from_bytes(content[:8], "little")
+    header: dict[str, Any] = json.loads(
+        json.loads(content[8 : 8 + n_bytes])["__metadata__"]["mimamba"]
+    )
+    return header
+
+
 def rewrite(path: Path, **changes: Any) -> None:
     """Change entries of the header's JSON; None takes one out."""
     tensors = safetensors.torch.load_file(path)
-    content = path.read_bytes()
-    n_bytes = int.from_bytes(content[:8], "little")
-    header = json.loads(json.loads(content[8 : 8 + n_bytes])["__metadata__"]["mimamba"])
-    header = {k: v for k, v in (header | changes).items() if v is not None}
+    header = {k: v for k, v in (header_of(path) | changes).items() if v is not None}
     safetensors.torch.save_file(tensors, path, metadata={"mimamba": json.dumps(header)})
 
 
@@ -93,6 +100,17 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
         for i, seed in enumerate((0, 0, 1))
     )
     assert first == second != other
+
+
+@pytest.mark.parametrize(("frequencies", "version"), [((), 1), ((4, 8, 16), 2)])
+def test_what_older_releases_would_compute_otherwise_has_a_newer_version(
+    tmp_path: Path, frequencies: tuple[int, ...], version: int
+) -> None:
+    path, architecture = tmp_path / "x.safetensors", replace(TINY, frequencies=frequencies)
+    save_checkpoint(path, replace(HEADER, architecture=architecture), MSiMamba(architecture))
+    assert header_of(path)["version"] == version
+    assert ("frequencies" in header_of(path)["architecture"]) == bool(frequencies)
+    assert load_checkpoint(path).architecture == architecture
 
 
 def test_thresholds_of_sets_are_kept_and_absent_without_any(tmp_path: Path) -> None:
@@ -163,7 +181,7 @@ ARCHITECTURE = {k: getattr(TINY, k) for k in TINY.__dataclass_fields__}
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"version": 2}, "version 1"),
+        ({"version": 3}, "version 1 or 2, but found version 3"),
         ({"montage": None}, "montage"),
         ({"montage": ["TP9"]}, "montage"),
         ({"r": 1.5}, "r is 0 to 1"),
@@ -182,6 +200,8 @@ ARCHITECTURE = {k: getattr(TINY, k) for k in TINY.__dataclass_fields__}
         ({"architecture": ARCHITECTURE | {"d_model": -8}}, "-8"),
         ({"architecture": ARCHITECTURE | {"kernels": [2]}}, "kernels"),
         ({"architecture": ARCHITECTURE | {"ranking": "best"}}, "best"),
+        ({"architecture": ARCHITECTURE | {"depth": 2, "age": 1}}, "age, depth"),
+        ({"architecture": ["linear"]}, "architecture"),
     ],
 )
 @pytest.mark.usefixtures("saved")
