@@ -1,14 +1,15 @@
-"""The multi-scale temporal block for a few short patch sizes: all scales in two matrix products.
+"""The multi-scale temporal block for a few short patch sizes: a few matrix products for all scales.
 
 A convolution with four channels in and a few out uses a core badly, and maps of many patch sizes
 are many small operations. If a network always takes the same few short patch sizes, each of them a
 divisor of the longest, then samples are taken in blocks as long as the longest. A block holds whole
 rows of each map, so a 2-D convolution of any of them is a sum of matrix products: block v of the
 result is the sum over d of block v + d of the samples times a matrix M_d, with the kernel in bands.
-The matrices of all scales lie side by side, so that each convolution is one product for each d, for
-all windows and scales together. Windows lie below each other, with blocks of zeros between them.
+The matrices of all scales lie side by side, so that each of the two convolutions is one product for
+each d, for all windows and scales together: six products with kernels of at most 3. In memory,
+windows follow each other, with blocks of zeros between them.
 
-Most of these matrices is zero, the more the longer the blocks are.
+Most numbers of these matrices are zero, and the longer the blocks are, the larger is their share.
 
 Letters: B windows, C channels, L samples, V blocks of a window, T samples in a block, k scales, H
 hidden channels.
@@ -28,7 +29,11 @@ from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MultiScaleTemporalBlock
 
 MAX_WIDTH = 96
-"""Longest block that is convolved so, in numbers, before and after the first convolution."""
+"""Largest number of values in a block for which this module is used.
+
+A block has L_max C values before the first convolution and L_max H k after it, where L_max is the
+longest patch size. Wider blocks multiply too many zeros.
+"""
 
 
 def has_short_rows(config: MSiMambaConfig) -> bool:

@@ -1,4 +1,4 @@
-"""All scales in two products are as the readable block has them, whatever the batch before."""
+"""All scales in a few products are as the readable block has them, whatever the batch before."""
 
 from __future__ import annotations
 
