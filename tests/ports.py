@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,3 +30,23 @@ def kept_port() -> Iterator[int]:
     """A port for servers that run one after the other."""
     with keep_port() as keeper:
         yield port_of(keeper)
+
+
+@contextmanager
+def kept_udp_port() -> Iterator[int]:
+    """A UDP port for receivers that run one after the other.
+
+    A receiver does not share its port with a keeper. So the port is below those that systems give
+    to sockets without one, and the TCP port of the same number keeps it from other tests.
+    """
+    for number in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as keeper:
+            try:
+                keeper.bind(("127.0.0.1", number))
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind(("", number))
+            except OSError:
+                continue
+            yield number
+            return
+    raise OSError("Expected a free UDP port from 20000 to 29999, but found none in 100 tries.")

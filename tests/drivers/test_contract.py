@@ -24,7 +24,8 @@ from tests.drivers.formats.files import FORMATS
 from tests.drivers.formats.xdf import xdffile
 from tests.drivers.muse.notifications import classic
 from tests.drivers.muse.peripheral import MusePeripheral
-from tests.drivers.osc.apps import free_port, sending
+from tests.drivers.osc.apps import sending
+from tests.ports import kept_udp_port
 
 SFREQ = 256.0
 EVENTUALLY = 60.0
@@ -74,8 +75,7 @@ def outlet() -> Iterator[str]:
 @contextmanager
 def app() -> Iterator[str]:
     """A sender of OSC, and its URL."""
-    port = free_port()
-    with sending(port):
+    with kept_udp_port() as port, sending(port):
         yield f"osc://127.0.0.1:{port}?from=mindmonitor"
 
 

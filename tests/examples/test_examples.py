@@ -27,7 +27,7 @@ from tests.browser import open_browser
 from tests.drivers.formats.edf.edffile import File, Signal
 from tests.drivers.formats.made import recording
 from tests.npm import npm
-from tests.ports import kept_port, port_of
+from tests.ports import kept_port, kept_udp_port, port_of
 from tests.service.forked import LoadedProgram
 from tests.service.live import PATIENCE, Live, live
 
@@ -55,7 +55,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, osc: socket.socket) -> Ite
         yield service
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, patience: float = 2 * LONGEST) -> str:
     surroundings = {
         "MPLBACKEND": "agg",
         "MIMAMBA_DATA_DIR": str(cwd / "data"),
@@ -70,16 +70,10 @@ def run(*command: str | Path, cwd: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=3 * LONGEST,
+        timeout=patience,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return port_of(probe)
 
 
 def test_predictions_are_followed_and_plotted(service: Live, tmp_path: Path) -> None:
@@ -119,7 +113,8 @@ def test_a_model_is_trained_on_bids(tmp_path: Path) -> None:
             File([sine(name, f, rng) for name in MUSE]).write(path)
     options = ("--outputs", "mood", "--epochs", "1")
     script = EXAMPLES / "train_on_bids.sh"
-    said = run("bash", script, tmp_path / "dataset", "mine", *options, cwd=tmp_path)
+    command = ("bash", script, tmp_path / "dataset", "mine", *options)
+    said = run(*command, cwd=tmp_path, patience=3 * LONGEST)
     assert "mimamba serve --model mine" in said
     assert (tmp_path / "evaluation" / "evaluation.txt").is_file()
 
@@ -131,17 +126,13 @@ def sine(name: str, f: float, rng: np.random.Generator) -> Signal:
 
 
 def test_predictions_become_sound(tmp_path: Path) -> None:
-    port, file = free_udp_port(), tmp_path / "tone.wav"
-    program = (
-        sys.executable,
-        EXAMPLES / "osc_to_sound.py",
-        "--port",
-        str(port),
-        "--wav",
-        str(file),
-    )
+    file = tmp_path / "tone.wav"
+    program = (sys.executable, EXAMPLES / "osc_to_sound.py", "--wav", file, "--seconds", "6")
     with (
-        subprocess.Popen([*map(str, program), "--seconds", "6"], stdout=subprocess.PIPE) as sound,
+        kept_udp_port() as port,
+        subprocess.Popen(
+            [*map(str, program), "--port", str(port)], stdout=subprocess.PIPE
+        ) as sound,
         live("simulate://", osc_out=f"127.0.0.1:{port}", data_dir=tmp_path / "data"),
     ):
         said, _ = sound.communicate(timeout=LONGEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -16,10 +16,18 @@ from mimamba.drivers.errors import BadChannels, BadSource, DeviceNotFound, Drive
 from mimamba.drivers.open import open_driver, open_source
 from mimamba.drivers.osc.driver import OSCDriver
 from mimamba.drivers.url import parse_source
-from tests.drivers.osc.apps import bundle, free_port, message, mind_monitor, petal, sending
+from tests.drivers.osc.apps import bundle, message, mind_monitor, petal, sending
+from tests.ports import kept_udp_port
 from tests.service.live import live
 
 LONG = 60.0
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A UDP port that nothing else takes."""
+    with kept_udp_port() as port:
+        yield port
 
 
 def url(port: int, rest: str = "", host: str = "127.0.0.1") -> str:
@@ -47,8 +55,9 @@ def opened(port: int, rest: str = "") -> OSCDriver:
 
 
 @pytest.mark.parametrize(("name", "make"), [("mindmonitor", mind_monitor), ("petal", petal)])
-def test_the_samples_come_whole_and_in_order(name: str, make: Callable[[int], bytes]) -> None:
-    port = free_port()
+def test_the_samples_come_whole_and_in_order(
+    port: int, name: str, make: Callable[[int], bytes]
+) -> None:
     with sending(port, make), opened(port, f"&from={name}") as driver:
         chunks = take(driver, 600)
         assert driver.info.sfreq == 256
@@ -60,8 +69,7 @@ def test_the_samples_come_whole_and_in_order(name: str, make: Callable[[int], by
     assert all(after.first == before.end for before, after in pairwise(chunks))
 
 
-def test_every_address_says_so_and_battery_and_motion_are_read() -> None:
-    port = free_port()
+def test_every_address_says_so_and_battery_and_motion_are_read(port: int) -> None:
     with sending(port), OSCDriver(parse_source(url(port, host=""))) as driver:
         assert isinstance(driver, HasBattery)
         assert isinstance(driver, HasAuxiliary)
@@ -78,8 +86,7 @@ def test_every_address_says_so_and_battery_and_motion_are_read() -> None:
         assert any("no OSC" in each for each in driver.take_remarks())
 
 
-def test_the_first_sender_is_taken_and_the_others_are_named() -> None:
-    port = free_port()
+def test_the_first_sender_is_taken_and_the_others_are_named(port: int) -> None:
     with (
         sending(port),
         opened(port) as driver,
@@ -92,8 +99,7 @@ def test_the_first_sender_is_taken_and_the_others_are_named() -> None:
     assert (np.diff(np.round(data[:, 0]).astype(int)) % 200 == 1).all()
 
 
-def test_another_sender_follows_one_that_is_silent() -> None:
-    port = free_port()
+def test_another_sender_follows_one_that_is_silent(port: int) -> None:
     with sending(port) as first, opened(port) as driver:
         first.stop()
         with sending(port):
@@ -116,9 +122,8 @@ def test_another_sender_follows_one_that_is_silent() -> None:
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_a_remedy(
-    rest: str, make: Callable[[int], bytes], every: int, expected: str, remedy: str
+    port: int, rest: str, make: Callable[[int], bytes], every: int, expected: str, remedy: str
 ) -> None:
-    port = free_port()
     driver = OSCDriver(parse_source(f"osc://127.0.0.1:{port}?timeout=2{rest}"))
     with sending(port, make, every), pytest.raises(DriverError) as raised:
         driver.__enter__()
@@ -149,8 +154,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
             driver.__enter__()
 
 
-def test_closing_ends_the_search_and_the_iteration() -> None:
-    port = free_port()
+def test_closing_ends_the_search_and_the_iteration(port: int) -> None:
     driver = OSCDriver(parse_source(f"osc://127.0.0.1:{port}?timeout=600"))
     threading.Timer(0.2, driver.close).start()
     with pytest.raises(DeviceNotFound):
@@ -163,8 +167,7 @@ def test_closing_ends_the_search_and_the_iteration() -> None:
         assert list(driver) == []
 
 
-def test_a_silence_is_a_lost_link_that_mends_itself() -> None:
-    port = free_port()
+def test_a_silence_is_a_lost_link_that_mends_itself(port: int) -> None:
     changes: list[LinkChange] = []
     with sending(port) as app, open_source(url(port), changes.append) as driver:
         chunks: list[Chunk] = []
@@ -187,8 +190,7 @@ def test_a_silence_is_a_lost_link_that_mends_itself() -> None:
     assert gap > 2 * 256
 
 
-def test_a_session_that_is_opened_over_the_api_has_motion_and_battery_of_an_app() -> None:
-    port = free_port()
+def test_a_session_that_is_opened_over_the_api_has_motion_and_battery_of_an_app(port: int) -> None:
     acceleration = message("/muse/acc", 0.0, 0.0, 1.0)
 
     def sample(k: int) -> bytes:

@@ -79,8 +79,15 @@ async def hear_marker(service: Live) -> None:
 
 
 def holds_a_second(path: Path) -> bool:
-    """Whether a recording in progress has band power of more than a second."""
-    found = recorded_values(Watched("band", "alpha"), load_topics(path))
+    """Whether a recording in progress has band power of more than a second.
+
+    It is read while it is written, and may end in the middle of a chunk.
+    """
+    try:
+        topics = load_topics(path)
+    except BadRecording:
+        return False
+    found = recorded_values(Watched("band", "alpha"), topics)
     return found is not None and bool(np.ptp(found[0]) > 1)
 
 
