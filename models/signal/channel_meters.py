@@ -11,7 +11,8 @@ from mimamba.models.signal.band_power import BandMeter, measure_bands
 from mimamba.models.signal.channel_quality import QualityMeter, QuartersState, measure_quality
 from mimamba.models.signal.hop_quality import QualityLimits
 from mimamba.models.signal.measures import BandPower, Quality
-from mimamba.models.signal.sliding_window import SlidingWindow, Window, WindowState
+from mimamba.models.signal.sliding_window import QUARTERS, SlidingWindow, Window, WindowState
+from mimamba.models.signal.window_spectra import PART_BYTES
 
 Kind: TypeAlias = tuple[float, int, QualityLimits]
 """Sampling frequency, Hz; number of channels; limits of the device."""
@@ -70,7 +71,7 @@ class ChannelMeters:
 
 
 GROUP = 32
-"""Windows measured together: more of them leave the cache."""
+"""Most windows that are measured together: more of them leave the cache."""
 
 
 def measure_all(
@@ -89,12 +90,19 @@ def measure_all(
         else:
             measured.append([meters.bands.unknown(window)])
     for (_, fresh), same in alike.items():
-        for start in range(0, len(same), GROUP):
-            places = same[start : start + GROUP]
+        size = _group_size(windows[same[0]][1], fresh)
+        for start in range(0, len(same), size):
+            places = same[start : start + size]
             group = [windows[place] for place in places]
             for place, score, power in zip(places, *_measure_alike(group, fresh), strict=True):
                 measured[place] = [score, power]
     return measured
+
+
+def _group_size(window: Window, fresh: int) -> int:
+    """Return how many such windows are measured together: all their new quarters fit a part."""
+    assert window.samples is not None
+    return min(GROUP, max(1, PART_BYTES * QUARTERS // (window.samples.nbytes * fresh)))
 
 
 def _measure_alike(

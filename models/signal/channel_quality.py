@@ -18,7 +18,7 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.hop_quality import QualityLimits, detect_faults
 from mimamba.models.signal.measures import REASONS, ChannelQuality, Quality
 from mimamba.models.signal.sliding_window import QUARTERS, Window, quarter_length
-from mimamba.models.signal.window_spectra import WindowTransform, shared_transform
+from mimamba.models.signal.window_spectra import WindowTransform, shared_transform, stack_parts
 
 REASON_BELOW = 0.7
 """Score below which a reason is reported."""
@@ -202,7 +202,8 @@ def measure_quality(
     # One faulty quarter halves the score, two make it 0.
     railed, flat, noisy = np.maximum(1.0 - np.moveaxis(faulty.sum(axis=1), 1, 0) / 2, 0.0)
     if limits.railed is None:
-        railed = np.minimum(railed, _unclipped(np.array(samples)))
+        unclipped = np.concatenate([_unclipped(part) for part in stack_parts(samples)])
+        railed = np.minimum(railed, unclipped)
     medians = np.sort(medians, axis=1)
     # Drop the two lowest and two highest: a blink can reach into two quarters.
     drift = medians[:, -3] - medians[:, 2]

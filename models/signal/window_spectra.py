@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 from mimamba.models.signal.sliding_window import QUARTERS, quarter_length
 
 PART_BYTES = 120_000
-"""Bytes of windows that are transformed at once: the C library gets each larger block from the
+"""Bytes of windows that are examined at once: the C library gets each larger block from the
 system, page by page, and the next ones would leave the cache."""
+
+
+def stack_parts(windows: Sequence[NDArray[np.float64]]) -> Iterator[NDArray[np.float64]]:
+    """Stack windows of one shape in parts of at most ``PART_BYTES``, or of one window.
+
+    Each part is a copy, (n_windows, n_channels, n_times).
+    """
+    size = max(1, PART_BYTES // windows[0].nbytes)
+    for start in range(0, len(windows), size):
+        yield np.array(windows[start : start + size])
 
 
 class WindowTransform:
@@ -51,11 +61,7 @@ class WindowTransform:
         -------
         The sums for both weights, each (n_windows, n_channels, n_bands).
         """
-        part = max(1, PART_BYTES // windows[0].nbytes)
-        sums = [
-            self._sum_part(np.array(windows[start : start + part]), centred, detrended)
-            for start in range(0, len(windows), part)
-        ]
+        sums = [self._sum_part(part, centred, detrended) for part in stack_parts(windows)]
         first, second = zip(*sums, strict=True)
         return np.concatenate(first), np.concatenate(second)
 

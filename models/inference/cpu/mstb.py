@@ -131,9 +131,7 @@ class PeriodPicker:
         self._f = f.astype(np.float64) if config.ranking == "whitened" else None
         self._n_scales = config.n_scales
         self._bins = f if config.frequencies else slice(1, None)
-        phases = 2 * np.pi / config.n_times * (np.outer(np.arange(config.n_times), f))
-        few = len(f) <= FEW_FREQUENCIES
-        self._waves = np.concatenate([np.cos(phases), np.sin(phases)], 1) if few else None
+        self._waves = make_waves(config.n_times, f) if len(f) <= FEW_FREQUENCIES else None
         self.each: Integers = -(-config.n_times // f)
         """Patch size of each frequency."""
 
@@ -162,6 +160,13 @@ class PeriodPicker:
         power += np.square(imaginary)
         amplitude: Doubles = np.add.reduce(np.sqrt(power, out=power), 1) / x.shape[1]
         return amplitude
+
+
+def make_waves(n_times: int, frequencies: Integers) -> Doubles:
+    """Return the cosine of each frequency, cycles per window, and then the sines: (L, 2 F)."""
+    phases = 2 * np.pi / n_times * np.outer(np.arange(n_times), frequencies)
+    waves: Doubles = np.concatenate([np.cos(phases), np.sin(phases)], 1)
+    return waves
 
 
 def softmax(x: Doubles) -> Doubles:

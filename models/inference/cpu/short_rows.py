@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mimamba.models.inference.cpu.mstb import softmax
+from mimamba.models.inference.cpu.mstb import make_waves, softmax
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MultiScaleTemporalBlock
 
@@ -68,8 +68,7 @@ class CPUShortRowBlock:
         self._narrow_bias = narrow_bias.repeat(length)
         # Each frequency's cosine and sine, and the hidden numbers that its weight belongs to.
         f = np.array(config.candidates)
-        phases = 2 * np.pi / config.n_times * np.outer(np.arange(config.n_times), f)
-        self._waves = torch.from_numpy(np.concatenate([np.cos(phases), np.sin(phases)], 1)).to(wide)
+        self._waves = torch.from_numpy(make_waves(config.n_times, f)).to(wide)
         own = np.equal.outer(-(-config.n_times // f), np.array(periods))
         self._spread = torch.from_numpy(own).to(wide).repeat_interleave(length * config.hidden, 1)
         # Places behind a map's last row are not part of it, which the second convolution must see.
