@@ -1,7 +1,11 @@
 """Training of the checkpoint ``demo`` on simulated people, for trying the service without data.
 
-``train_demo`` takes a few minutes. Simulated EEG is cut into hops as in a live session, the
-simulator's scripted valence and arousal are the labels, and no person is in two splits.
+Simulated EEG is cut into hops as in a live session, the simulator's scripted valence and arousal
+are the labels, and no person is in two splits.
+
+``train_demo`` trains the network without its multi-scale block, which takes some six minutes of CPU
+time, and then for an epoch with it. The shipped file continues the demo of an earlier release,
+which was such a first half. So a training from the start gives other bytes.
 """
 
 from __future__ import annotations
@@ -184,7 +188,17 @@ def train_demo(
         Settings of the demo.
     bare
         The network without its multi-scale block, if it is trained already.
+
+    Raises
+    ------
+    ValueError
+        If ``bare`` has other weights than the recipe's network without its multi-scale block.
+    RuntimeError
+        If its weights have other shapes.
     """
+    network = new_network(recipe.architecture, seed)
+    if bare is not None:
+        _take_weights(network, bare)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -200,8 +214,7 @@ def train_demo(
             plain = replace(recipe.architecture, mstb=False, normalisation="none")
             bare = new_network(plain, seed)
             learn_with(bare, recipe.training)
-        network = new_network(recipe.architecture, seed)
-        network.load_state_dict(bare.state_dict(), strict=False)
+            _take_weights(network, bare)
         temperature = learn_with(network, recipe.finish)
         thresholds = fit_set_thresholds(network, OUTPUTS, choose, recipe.r, temperature)
         test = recipe.test.sequences(recipe.signal)
@@ -226,6 +239,18 @@ def train_demo(
     checkpoint = save_checkpoint(path, header, network)
     path.with_suffix(".md").write_text(demo_card(checkpoint, recipe), encoding="utf-8")
     return checkpoint
+
+
+def _take_weights(network: MSiMamba, bare: MSiMamba) -> None:
+    """Take all weights but those of the multi-scale block from a network without it."""
+    missing, unexpected = network.load_state_dict(bare.state_dict(), strict=False)
+    lacking = [name for name in missing if not name.startswith("mstb.")]
+    if lacking or unexpected or bare.config.mstb:
+        raise ValueError(
+            "Expected the recipe's network without its multi-scale block, but found one that "
+            f"lacks {', '.join(lacking) or 'nothing'} and adds {', '.join(unexpected) or 'nothing'}"
+            f"{', with that block' if bare.config.mstb else ''}. Train it by the same recipe."
+        )
 
 
 def score_demo(

@@ -335,6 +335,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
 
     start = SourceOpener(settings, console, say_address)
     app = make_app(settings, start, tokens, device=device)
+    app.openapi()  # kept; made at its first request, it would hold up predictions for 0.2 s
     config = make_config(app, settings.ssl_certfile, settings.ssl_keyfile)
     start.server = kind(config, app, is_proxy=settings.is_trusted_proxy)
     events = eventlog.configure_logging(settings.log_format, settings.log_level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,13 +154,26 @@ def test_a_small_demo_is_made_written_and_reported(tmp_path: Path) -> None:
     assert {key.rpartition("/")[0] for key in made.scores} == measured
 
 
-def test_the_block_can_be_added_to_a_network_that_has_none(tmp_path: Path) -> None:
-    bare = new_network(replace(SMALL.architecture, mstb=False), 3)
+def test_the_block_is_added_to_the_weights_of_a_network_that_has_none(tmp_path: Path) -> None:
+    """Of another seed, and followed by training that changes next to nothing."""
+    bare = new_network(replace(SMALL.architecture, mstb=False), 4)
+    still = replace(SMALL, finish=replace(SMALL.finish, learning_rate=1e-9))
     told: list[TrainingProgress] = []
-    made = train_demo(tmp_path / "whole.safetensors", 3, told.append, SMALL, bare)
+    made = train_demo(tmp_path / "whole.safetensors", 3, told.append, still, bare)
     assert len(told) == 1
-    assert made.architecture.mstb
-    assert not bare.config.mstb
+    found, given = made.network.state_dict(), bare.state_dict()
+    added = found.keys() - given.keys()
+    assert added
+    assert all(name.startswith("mstb.") for name in added)
+    for name, weights in given.items():
+        torch.testing.assert_close(found[name], weights, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"n_layers": 2, "mstb": False}, {"mstb": True}])
+def test_another_network_is_no_beginning(tmp_path: Path, changes: dict[str, Any]) -> None:
+    other = new_network(replace(SMALL.architecture, **changes), 3)
+    with pytest.raises(ValueError, match="without its multi-scale block"):
+        train_demo(tmp_path / "none.safetensors", 3, None, SMALL, other)
 
 
 def test_no_person_is_in_two_splits() -> None:

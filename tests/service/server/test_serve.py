@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,8 @@ from mimamba.service.bench.service_process import running_service
 from mimamba.service.monitoring.logging import JSONLine, configure_logging
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import Hello, Ping, Pong
-from mimamba.service.server.serve import announce, announce_watching
+from mimamba.service.server.serve import announce, announce_watching, serve
+from mimamba.service.server.server import Server
 from mimamba.service.settings.load import make_settings
 from tests.service.auth.test_tokens import BEYOND, CONTROL, VIEW
 from tests.service.cli.test_main import serving
@@ -210,6 +212,21 @@ async def test_no_log_holds_a_token(capfd: pytest.CaptureFixture[str]) -> None:
 def test_it_keeps_to_one_processor_from_its_start() -> None:
     with running_service(model="none") as service:
         assert len(os.sched_getaffinity(service.pid)) == 1
+
+
+def test_the_openapi_document_is_made_before_the_first_request(tmp_path: Path) -> None:
+    documents: list[dict[str, Any] | None] = []
+
+    class Inspected(Server):
+        """Ends as soon as it has started."""
+
+        async def main_loop(self) -> None:
+            documents.append(self._app.openapi_schema)
+
+    serve(make_settings({"port": 0, "source": [], "data_dir": tmp_path / "data"}), Inspected)
+    (document,) = documents
+    assert document
+    assert "/v1/sessions" in document["paths"]
 
 
 @pytest.mark.anyio
