@@ -38,7 +38,9 @@ describe('recordings for a sham', () => {
     enter('recording-search', 'none');
     expect(text('recordings-note')).toBe('No recording matches. 1 chosen, of up to 10.');
     expect(there('feedback-recording-r1')).toBe(true);
-    const pressed = new KeyboardEvent('keydown', { key: 'Enter', cancelable: true });
+    const pressed = new KeyboardEvent('keydown', {
+      ...{ key: 'Enter', bubbles: true, cancelable: true },
+    });
     expect(find('recording-search').dispatchEvent(pressed)).toBe(false);
   });
 
