@@ -1,12 +1,35 @@
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** A running service, for `npm run dev`. */
 const service = process.env['MIMAMBA_URL'] ?? 'http://127.0.0.1:8000';
 
+/** Put a FILE.gz beside each file of text, which service/http/page.py sends in its place. */
+function compress(): Plugin {
+  let folder = '';
+  return {
+    name: 'compress',
+    apply: 'build',
+    configResolved({ root, build }) {
+      folder = resolve(root, build.outDir);
+    },
+    closeBundle() {
+      for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+        if (!entry.isFile() || !/\.(css|html|js|md|svg)$/.test(entry.name)) continue;
+        const file = join(entry.parentPath, entry.name);
+        writeFileSync(`${file}.gz`, gzipSync(readFileSync(file), { level: 9 }));
+      }
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), compress()],
   // Svelte's own tests need its browser side; without this, Vitest takes the server's.
   resolve: {
     alias: { 'mimamba-client': fileURLToPath(new URL('client/src/index.ts', import.meta.url)) },

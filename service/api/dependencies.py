@@ -95,6 +95,11 @@ async def _read_lock(connection: HTTPConnection) -> asyncio.Lock:
     return lock
 
 
+async def _archive_lock(connection: HTTPConnection) -> asyncio.Lock:
+    lock: asyncio.Lock = connection.app.state.archive_lock
+    return lock
+
+
 Service = Annotated[ServiceState, Depends(_service)]
 AllSessions = Annotated[SessionRegistry, Depends(_sessions)]
 OneSession = Annotated[Session, Depends(_session)]
@@ -109,3 +114,5 @@ AllStudies = Annotated[Studies, Depends(_studies)]
 AllFeedback = Annotated[FeedbackRuns, Depends(_feedback)]
 ReadLock = Annotated[asyncio.Lock, Depends(_read_lock)]
 """Held by a route that has a whole recording in memory: one at a time."""
+ArchiveLock = Annotated[asyncio.Lock, Depends(_archive_lock)]
+"""Held by a route that writes an archive, which may take minutes: one at a time."""

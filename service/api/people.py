@@ -23,7 +23,7 @@ from mimamba.service.api.dependencies import (
     AllPeople,
     AllRecordings,
     AllSessions,
-    ReadLock,
+    ArchiveLock,
 )
 from mimamba.service.api.recordings import Download, Unblinds, check_unblinding, no_space
 from mimamba.service.auth.scopes import allows, auth_result_of
@@ -191,17 +191,33 @@ async def export_person(
     people: AllPeople,
     recordings: AllRecordings,
     person: Pseudonym,
-    read_lock: ReadLock,
+    archive_lock: ArchiveLock,
 ) -> StreamingResponse:
     """Download all that is stored about a person: recordings, heads, sittings, ratings, notes.
 
     It is one ZIP archive. Not possible while the person is recorded; for a person with feedback for
     a study only to those who may control.
     """
-    async with read_lock:  # studies draw while they hold it
-        await asyncio.to_thread(_check_blind, request, people, recordings, person)
-        file = await asyncio.to_thread(_archived, PersonArchives(people, recordings), person)
+    async with archive_lock:
+        file = await asyncio.to_thread(_archived_blind, request, people, recordings, person)
     return Download(file, f"{person}.zip", ZIP)
+
+
+def _archived_blind(
+    request: Request, people: People, recordings: Recordings, person: str
+) -> BinaryIO:
+    """Write an archive as ``_archived``; raises Unblinds, also if a study draws meanwhile.
+
+    That may be a study of another service in this folder, which no lock of this one keeps waiting.
+    """
+    _check_blind(request, people, recordings, person)
+    file = _archived(PersonArchives(people, recordings), person)
+    try:
+        _check_blind(request, people, recordings, person)
+    except Exception:
+        file.close()
+        raise
+    return file
 
 
 def _check_blind(request: Request, people: People, recordings: Recordings, person: str) -> None:

@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Final
 
 from mimamba.drivers.errors import Mismatch, UserError
@@ -17,9 +16,8 @@ from mimamba.service.feedback.live_feedback import (
     FeedbackPosition,
     LiveFeedback,
     first_position,
-    new_run,
 )
-from mimamba.service.feedback.session_runs import SessionRuns
+from mimamba.service.feedback.session_runs import SessionRuns, new_name
 from mimamba.service.feedback.sham_course import ShamCourse, load_course
 from mimamba.service.feedback.wanted_feedback import (
     MOST_RECORDINGS,
@@ -33,6 +31,8 @@ from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
 
+FEEDBACK: Final = "feedback"
+"""First part of the names of runs, and of recordings that begin with one."""
 CANNOT_READ: Final = "another service could not read the recordings that were given for a sham"
 """Reason of an end that is the same whosever values were shown."""
 SOURCES: Final[tuple[FeedbackSource, ...]] = ("real", "sham")
@@ -92,7 +92,7 @@ class KeptFeedback:
         return 0.0 if course is None else course.shown
 
     def begin(self, run: str) -> LiveFeedback:
-        """Begin it under a name of ``new_run``; raises as ``FeedbackRuns.begin_prepared``.
+        """Begin it under a name of ``new_name``; raises as ``FeedbackRuns.begin_prepared``.
 
         Raises CannotGoOn if the recordings for a sham could not be read again.
         """
@@ -197,7 +197,7 @@ class FeedbackRuns(SessionRuns[LiveFeedback, FeedbackEntry]):
         """
         with self._changing:
             self._check_not_kept(session)
-            return self._begin(session, prepared, new_run())
+            return self._begin(session, prepared, new_name(FEEDBACK))
 
     def keep(self, session: Session, study: str, prepared: PreparedFeedback) -> KeptFeedback:
         """Keep the feedback of a session for the steps of a study.
@@ -272,9 +272,7 @@ class FeedbackRuns(SessionRuns[LiveFeedback, FeedbackEntry]):
         session.check_open()
         if name is None:
             person = session.subject.person
-            stem = f"feedback-{person or session.name}"[:60].strip(".")
-            # Two may begin in one second.
-            made = f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            made = new_name(f"{FEEDBACK}-{person or session.name}")
             name = self._recordings.start(session, made, person, None).name
         try:
             self._recordings.note_feedback(name)

@@ -8,13 +8,11 @@ of the session's own log, and are silent in the same words.
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -380,11 +378,6 @@ class LiveFeedback:
             isinstance(each, FeedbackEntry) and (each.id, each.timestamp) == wanted
             for _, each in newest
         )
-
-
-def new_run() -> str:
-    """Return a name for a run of feedback."""
-    return f"feedback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def first_position(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from abc import ABC, abstractmethod
+from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 from mimamba.drivers.errors import UserError
@@ -11,6 +13,9 @@ from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import Topic
+
+LONGEST_BEGIN = 60
+"""Characters of a name before its time: a recording's name has up to 81 in all."""
 
 Position_contra = TypeVar("Position_contra", contravariant=True)
 
@@ -136,3 +141,18 @@ class SessionRuns(ABC, Generic[AnyRun, AnyEntry]):
             self._closed = True
         for live in list(self._live.values()):
             live.close()
+
+
+def new_name(begin: str, now: datetime | None = None) -> str:
+    """Return a name for a run or its recording, which no other one has.
+
+    Parameters
+    ----------
+    begin
+        Its first part, a name itself; shortened where it is long.
+    now
+        Time in the name. Several may begin in one second, also at other services, so four random
+        digits follow it.
+    """
+    stem = begin[:LONGEST_BEGIN].rstrip(".")
+    return f"{stem}-{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

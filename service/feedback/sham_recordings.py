@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 from mimamba.service.feedback.feedback_runs import BadFeedback
@@ -13,11 +12,10 @@ from mimamba.service.feedback.sham_course import LEAST_SECONDS
 from mimamba.service.feedback.wanted_feedback import QUANTITY
 from mimamba.service.recordings.file_facts import stream_labels
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings
+from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.rules.recorded_values import is_recorded
-from mimamba.service.rules.rule_file import watched_quantity
+from mimamba.service.rules.rule_file import Watched, watched_quantity
 
-KEPT: Final = 1000
-"""Recordings whose labels are kept, so that each is searched once."""
 NOT_WHOLE: Final = ("recording", "unfinished", "damaged")
 """States of recordings that a sham does not show."""
 
@@ -41,35 +39,58 @@ class ShamRecording:
     seconds: float | None
 
 
-def list_sham_recordings(recordings: Recordings, quantity: str) -> list[ShamRecording]:
-    """List the finished recordings with values of a quantity, the newest first; blocks on the disk.
+class ShamRecordings:
+    """The recordings that shams may show; runs on the event loop.
 
-    Those that are known to be shorter than ``LEAST_SECONDS`` are left out.
-
-    Raises
-    ------
-    BadFeedback
-        If the quantity is none that feedback can follow.
+    Parameters
+    ----------
+    recordings
+        All recordings.
     """
-    watched = watched_quantity(quantity)
-    if watched is None or watched.kind == "link":
-        raise BadFeedback(f"a quantity, {QUANTITY}", repr(quantity), "name one of these")
-    found = []
-    for each in recordings.all():
-        if each.state in NOT_WHOLE or (each.seconds is not None and each.seconds < LEAST_SECONDS):
-            continue
+
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+        self._searching = asyncio.Lock()
+        self._labels: dict[str, tuple[tuple[int, int], Mapping[str, frozenset[str]]]] = {}
+        """By a recording's name: its size (bytes) and time of change (ns) when its file was
+        searched, and the labels of its channels by their topic."""
+
+    async def find(self, quantity: str) -> list[ShamRecording]:
+        """Find the finished recordings with values of a quantity, the newest first.
+
+        Those that are known to be shorter than ``LEAST_SECONDS`` are left out. Each file is
+        searched once until it changes, for one request at a time: others wait for the result.
+
+        Raises
+        ------
+        BadFeedback
+            If the quantity is none that feedback can follow.
+        """
+        watched = watched_quantity(quantity)
+        if watched is None or watched.kind == "link":
+            raise BadFeedback(f"a quantity, {QUANTITY}", repr(quantity), "name one of these")
+        async with self._searching:
+            return await asyncio.to_thread(self._search, watched)
+
+    def _search(self, watched: Watched) -> list[ShamRecording]:
+        found, every = [], self._recordings.all()
+        for gone in self._labels.keys() - {each.name for each in every}:
+            del self._labels[gone]
+        for each in every:
+            short = each.seconds is not None and each.seconds < LEAST_SECONDS
+            if each.state not in NOT_WHOLE and not short and is_recorded(watched, self._of(each)):
+                facts = each.name, each.title, each.person, each.started, each.seconds
+                found.append(ShamRecording(*facts))
+        return found
+
+    def _of(self, recording: RecordingInfo) -> Mapping[str, frozenset[str]]:
+        """Return the labels of a recording; none if it goes on, or was deleted meanwhile."""
         try:
-            path = recordings.file(each.name)
-            labels = _labels(path, each.bytes, path.stat().st_mtime_ns)
-        except (NoRecording, RecordingRefused, OSError):  # it goes on, or was deleted meanwhile
-            continue
-        if is_recorded(watched, labels):
-            facts = each.name, each.title, each.person, each.started, each.seconds
-            found.append(ShamRecording(*facts))
-    return found
-
-
-@lru_cache(maxsize=KEPT)
-def _labels(path: Path, _size: int, _changed: int) -> Mapping[str, frozenset[str]]:
-    """Return the labels of a file; its size and time of change tell if it is the same file."""
-    return stream_labels(path)
+            path = self._recordings.file(recording.name)
+            status = path.stat()
+        except (NoRecording, RecordingRefused, OSError):
+            return {}
+        version, known = (status.st_size, status.st_mtime_ns), self._labels.get(recording.name)
+        if known is None or known[0] != version:
+            known = self._labels[recording.name] = version, stream_labels(path)
+        return known[1]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import mmap
-import re
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Final
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from typing import BinaryIO, Final
+from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 from mimamba.drivers.formats.xdf.chunk_writer import STREAM_HEADER
 from mimamba.drivers.formats.xdf.intact_chunks import (
@@ -31,8 +30,12 @@ from mimamba.drivers.formats.xdf.sample_index import (
 
 MARK: Final = f"<topic>{FEEDBACK_TOPIC}</topic>".encode()
 """Part of the header of the log's stream, which may stand anywhere in the file."""
-HEADER: Final = re.compile(rb"<info>[^\0]*?</info>")
-"""The text of a stream's header, or of its footer."""
+STREAM_ID: Final = 4
+"""Bytes of a stream's number, before its header."""
+PART: Final = 1 << 16
+"""Bytes that are read and searched at a time: the interpreter is free for others in between."""
+LONGEST_HEADER: Final = 8 << 20
+"""Bytes of a stream's header; that of predictions has the state of the model."""
 
 
 @dataclass
@@ -51,35 +54,70 @@ def has_feedback_log(path: Path) -> bool:
     a chunk that is whole.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return data.find(MARK) >= 0
-    except ValueError:  # an empty file
-        return False
+        with path.open("rb") as file:
+            end = b""
+            while part := file.read(PART):
+                if MARK in end + part:
+                    return True
+                end = (end + part)[1 - len(MARK) :]
     except OSError:
         return True
+    return False
 
 
 def stream_labels(path: Path) -> Mapping[str, frozenset[str]]:
     """Return the labels of the channels that mimamba has recorded in a file, by their topic.
 
-    A file that cannot be read has none. Headers may stand anywhere, as some streams begin late.
+    A file that cannot be read has none. Headers may stand anywhere, as some streams begin late;
+    those behind damage are not found.
     """
     found = dict[str, frozenset[str]]()
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            texts = [match.group() for match in HEADER.finditer(data)]
-    except (OSError, ValueError):  # ValueError: an empty file
-        return found
-    for text in texts:
-        try:
-            header = fromstring(text.decode("utf-8", "replace"))
-        except ParseError:
-            continue
-        topic = header.findtext(TOPIC_PATH)
-        if topic:
-            labels = (each.text or "" for each in header.iterfind(LABEL_PATH))
-            found[topic] = found.get(topic, frozenset()).union(labels)
+        with path.open("rb") as file:
+            for header in _headers(file):
+                topic = header.findtext(TOPIC_PATH)
+                if topic:
+                    labels = (each.text or "" for each in header.iterfind(LABEL_PATH))
+                    found[topic] = found.get(topic, frozenset()).union(labels)
+    except OSError:
+        found.clear()
     return found
+
+
+def _headers(file: BinaryIO) -> Iterator[Element]:
+    """Yield the headers of a file's streams up to the first damage; all other chunks are skipped.
+
+    The time is in proportion to the number of chunks and to the size of headers, whatever the file
+    contains.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if file.read(len(MAGIC)) != MAGIC:
+        return
+    while width := file.read(1):
+        length = int.from_bytes(file.read(width[0]), "little")
+        stop = file.tell() + length
+        if width[0] not in {1, 4, 8} or length < 2 or stop > size:
+            return
+        if int.from_bytes(file.read(2), "little") == STREAM_HEADER:
+            file.seek(STREAM_ID, os.SEEK_CUR)
+            left = stop - file.tell()
+            header = _read_header(file, left) if 0 < left <= LONGEST_HEADER else None
+            if header is not None:
+                yield header
+        file.seek(stop)
+
+
+def _read_header(file: BinaryIO, left: int) -> Element | None:
+    """Parse so many bytes of a file; None if they are no XML."""
+    parser = XMLParser(encoding="utf-8")
+    try:
+        while left and (part := file.read(min(PART, left))):
+            parser.feed(part)
+            left -= len(part)
+        header: Element = parser.close()
+    except ParseError:
+        return None
+    return header
 
 
 def signal_seconds(data: Bytes) -> float | None:

@@ -53,6 +53,7 @@ from mimamba.service.cluster.failover.bus_studies import BusStudies
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.feedback.allocations import Allocations
 from mimamba.service.feedback.feedback_runs import FeedbackRuns
+from mimamba.service.feedback.sham_recordings import ShamRecordings
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
 from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
@@ -186,6 +187,7 @@ def make_app(
         )
         udp = UDPMarkers(sessions.all)
         mqtt = make_mqtt(settings, sessions)
+        app.state.sham_recordings = ShamRecordings(recordings)
         app.state.registry = make_registry(hub, sessions, recordings, udp, mqtt)
         _build_routes(app)
         await asyncio.to_thread(recordings.recover)
@@ -238,7 +240,7 @@ def make_app(
     app.state.strangers = strangers
     app.state.auth_seconds = limits.auth_seconds
     app.state.root_path = settings.root_path
-    app.state.read_lock = asyncio.Lock()
+    app.state.read_lock, app.state.archive_lock = asyncio.Lock(), asyncio.Lock()
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ScopeMiddleware, authenticator=app.state.authenticator)
     if settings.allowed_origin:

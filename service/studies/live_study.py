@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.lsl.markers import ReceivedMarker
@@ -20,9 +19,9 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import Quality
 from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.feedback.feedback_runs import KeptFeedback
-from mimamba.service.feedback.live_feedback import LiveFeedback, new_run
-from mimamba.service.feedback.session_runs import RunLease
+from mimamba.service.feedback.feedback_runs import FEEDBACK, KeptFeedback
+from mimamba.service.feedback.live_feedback import LiveFeedback
+from mimamba.service.feedback.session_runs import RunLease, new_name
 from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.recordings.recordings import NoRecording, Recordings, RecordingTaken
@@ -124,8 +123,7 @@ class LiveStudy:
             planned=protocol.planned,
             later=protocol.planned,
         )
-        made = f"{protocol.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        return StudyPosition(made, protocol, progress, self.session.now())
+        return StudyPosition(new_name(protocol.name), protocol, progress, self.session.now())
 
     def start(self) -> None:
         """Begin with the electrodes, or the first step, or go on."""
@@ -279,10 +277,7 @@ class LiveStudy:
         person = self.session.subject.person
         name = self._now.recording
         if name is None:
-            stem = f"{self.protocol.name}-{person or self.session.name}"[:60].strip(".")
-            name = f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-            while self._is_recorded(name):  # it was stopped and begun again within a second
-                name += "-2"
+            name = new_name(f"{self.protocol.name}-{person or self.session.name}")
             self._now = replace(self._now, recording=name)
             self._keep()  # whoever goes on looks for a recording of this name
         elif self._is_recorded(name):
@@ -341,7 +336,7 @@ class LiveStudy:
             return None
         found: LiveFeedback | None = None
         if given is None:
-            given = self._given = GivenFeedback(new_run())
+            given = self._given = GivenFeedback(new_name(FEEDBACK))
             self._keep()
         else:
             found = feedback.go_on(given.id)

@@ -1,4 +1,4 @@
-import type { PredictionMessage } from 'mimamba-client';
+import type { PredictionMessage, StudyProgress } from 'mimamba-client';
 
 /** Progress of the model's warm-up or of a baseline, seconds. */
 export interface Progress {
@@ -23,3 +23,7 @@ export function warmUpProgress({
   const why = match[4] ? { why: match[4] } : {};
   return { kind, done: Number(match[2]), of: Number(match[3]), ...why };
 }
+
+/** True while a study goes on. */
+export const isGoingOn = ({ phase }: Pick<StudyProgress, 'phase'>): boolean =>
+  phase === 'contact' || phase === 'step';

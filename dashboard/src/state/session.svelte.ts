@@ -24,11 +24,14 @@ import type { ListedSession } from '../requests/sessions';
 import { RingBuffer } from '../signal/ring_buffer';
 import { DisplayLatency, RateMeter } from '../signal/timing';
 import { PredictionHistory } from './prediction_history';
+import { isGoingOn } from './progress';
 
 /** Length of the signal buffer, seconds; the service's log is as long. */
 export const BUFFER_SECONDS = 300;
 const MAX_MARKERS = 256;
 const MAX_RATINGS = 256;
+/** Seconds of samples of another epoch after which the service has told what goes on in it. */
+const STUDY_SECONDS = 5;
 
 /** Connection between the source and the service; `since` in LSL time. */
 export interface LinkState {
@@ -107,6 +110,9 @@ export class Session {
   private readonly now: SessionSnapshot = emptySnapshot();
   private epoch = '';
   private dirty = false;
+  /** True while the study is that of the epoch before, and page time until which it is kept. */
+  private awaitsStudy = false;
+  private studyUntil: number | null = null;
 
   constructor(
     readonly id: string,
@@ -154,6 +160,7 @@ export class Session {
     this.now.latestIndex = this.ring.newest;
     this.now.latestTimestamp = stamps[stamps.length - 1]!;
     this.now.arrival = arrival;
+    this.dropOldStudy(arrival);
     this.rateMeter.push(this.now.latestTimestamp, stamps.length);
     this.now.rate = this.rateMeter.hz;
     this.dirty = true;
@@ -166,6 +173,7 @@ export class Session {
       timestamp,
       arrival,
     ];
+    this.dropOldStudy(arrival);
     this.dirty = true;
   }
 
@@ -238,6 +246,7 @@ export class Session {
 
   addStudy(message: StudyMessage, arrival: number): void {
     this.now.study = { ...message, arrival };
+    this.awaitsStudy = false;
     this.dirty = true;
   }
 
@@ -263,11 +272,22 @@ export class Session {
     this.snapshot = { ...this.now };
   }
 
+  /** Drop a study of another epoch that the service has not told again: it has ended. */
+  private dropOldStudy(arrival: number): void {
+    if (!this.awaitsStudy) return;
+    this.studyUntil ??= arrival + STUDY_SECONDS;
+    if (arrival <= this.studyUntil) return;
+    this.now.study = null;
+    this.awaitsStudy = false;
+  }
+
   /** Start a new epoch: its samples and entries are numbered from 0. */
   private restart(epoch: string): void {
     const { info, model, outputs, montage, delay, person, head, baseline } = this.now;
     const { ended, endReason, seekable, title, link, battery, recording } = this.now;
-    const known = { info, model, outputs, montage, delay, person, head, baseline };
+    // A study goes on over epochs, and so does what it shows, such as the full screen.
+    const study = this.now.study && isGoingOn(this.now.study.progress) ? this.now.study : null;
+    const known = { info, model, outputs, montage, delay, person, head, baseline, study };
     Object.assign(this.now, emptySnapshot(), known, {
       ended,
       endReason,
@@ -278,6 +298,7 @@ export class Session {
       recording,
     });
     this.epoch = epoch;
+    [this.awaitsStudy, this.studyUntil] = [study !== null, null];
     this.ring = null;
     this.markers = [];
     this.ratings = [];

@@ -1,10 +1,6 @@
 /** How far a study has come, for its bars. */
 import type { StudyProgress } from 'mimamba-client';
 
-/** True while a study goes on. */
-export const isGoingOn = ({ phase }: Pick<StudyProgress, 'phase'>): boolean =>
-  phase === 'contact' || phase === 'step';
-
 /** Seconds left in the phase now, `passed` seconds after the progress was true; null without end. */
 export function secondsLeft({ phase, left }: StudyProgress, passed: number): number | null {
   // Only good electrodes count down before the first step.

@@ -46,14 +46,14 @@ describe('Header', () => {
     Reflect.deleteProperty(page, 'requestFullscreen');
   });
 
-  it('says that the browser refuses full screen, and keeps no focus on the button', async () => {
+  it('says that the browser refuses full screen, and keeps the focus on the button', async () => {
     Object.defineProperty(document, 'fullscreenEnabled', { value: true, configurable: true });
     page.requestFullscreen = () => Promise.reject(new TypeError('not granted'));
     render(Header, { connection, time: 0, logOut: null });
     find('page-full-screen').focus();
     await click('page-full-screen');
     expect(text('page-full-screen-problem')).toContain('The browser allows no full screen here.');
-    expect(document.activeElement).toBe(document.body);
+    expect(document.activeElement).toBe(find('page-full-screen'));
   });
 
   it('offers no full screen where there is none', () => {

@@ -71,6 +71,18 @@ describe('the editor of a study', () => {
     expect(text('loses-feedback')).toContain('what you typed about feedback is not saved');
   });
 
+  it('has the focus on a mistake about recordings where none is listed', async () => {
+    const mistake = { step: null, field: 'feedback.recordings', problem: 'Choose a recording.' };
+    const checking = { ...studyApi, check: () => Promise.resolve([mistake]) };
+    const doing = { onSaved: (): void => undefined, close: (): void => undefined };
+    const sham: Protocol = { ...PROTOCOL, feedback: { values: 'sham', recordings: [] } };
+    editing.openRead({ name: 'rest', version: '1', protocol: sham });
+    render(StudyEditor, { editing, draft: editing.draft!, studyApi: checking, time: 0, ...doing });
+    await click('save-study');
+    expect(document.activeElement).toBe(find('field-problem'));
+    expect(text('field-problem')).toBe(mistake.problem);
+  });
+
   it('previews feedback with made-up values', async () => {
     const clock = new SvelteDate(0);
     render(StudyPreview, {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { LinkMessage, SignalMessage, Subscribed } from 'mimamba-client';
 import { BUFFER_SECONDS, Session } from '../../src/state/session.svelte';
+import { previewProgress } from '../../src/study/preview';
 import { head, progress } from '../calibration/examples';
 import { info, prediction, quality, signal, subscribed } from '../service';
 
@@ -105,6 +106,30 @@ describe('Session', () => {
     subscribe('e2');
     session.publish();
     expect(session.snapshot.baseline?.event).toBe('baseline_taken');
+  });
+
+  it('keeps a study over epochs while it goes on, and the service tells of it', () => {
+    const study = { type: 'study', session: 'a', seq: 0, timestamp: 10, id: 's' } as const;
+    const goesOn = previewProgress('Training', { step: [{ text: 'Rest', seconds: 5 }] }, 1);
+    const shown = (): string | undefined => {
+      session.publish();
+      return session.snapshot.study?.progress.phase;
+    };
+    session.addStudy({ ...study, progress: goesOn }, 0);
+    subscribe('e2');
+    expect(shown()).toBe('step');
+    session.noteNewest(0, 0, 100);
+    session.addStudy({ ...study, progress: goesOn }, 101);
+    session.noteNewest(1, 1, 200);
+    expect(shown()).toBe('step');
+    subscribe('e3'); // it ended unheard
+    session.noteNewest(0, 0, 300);
+    expect(shown()).toBe('step');
+    session.noteNewest(1, 1, 306);
+    expect(shown()).toBeUndefined();
+    session.addStudy({ ...study, progress: { ...goesOn, phase: 'done' } }, 0);
+    subscribe('e4');
+    expect(shown()).toBeUndefined();
   });
 
   it('drops the prediction of another model', () => {

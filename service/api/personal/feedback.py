@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.service.api.dependencies import AllFeedback, AllRecordings, FollowedSession, ReadLock
 from mimamba.service.api.recordings import RecordingId
-from mimamba.service.feedback.sham_recordings import ShamRecording, list_sham_recordings
+from mimamba.service.feedback.sham_recordings import ShamRecording, ShamRecordings
 from mimamba.service.feedback.wanted_feedback import (
     MOST_RECORDINGS,
     FeedbackChoice,
@@ -104,11 +104,12 @@ def stop_feedback(session: FollowedSession, feedback: AllFeedback) -> FeedbackVi
 
 
 @feedback_api.get("/sham-recordings")
-def list_recordings_for_sham(
-    recordings: AllRecordings, quantity: Annotated[str, Query(max_length=200)]
+async def list_recordings_for_sham(
+    request: Request, quantity: Annotated[str, Query(max_length=200)]
 ) -> list[ShamRecording]:
     """List the finished recordings that have values of a quantity, for a sham; the newest first."""
-    return list_sham_recordings(recordings, quantity)
+    sham_recordings: ShamRecordings = request.app.state.sham_recordings
+    return await sham_recordings.find(quantity)
 
 
 @feedback_api.get("/recordings/{recording}/feedback")

@@ -75,7 +75,8 @@ async def begin_study(
     The recordings for a sham are read first, one study at a time.
     """
     protocol = await asyncio.to_thread(studies.protocols.get, new.study)
-    async with read_lock if protocol.feedback is not None else nullcontext():
+    reads = protocol.feedback is not None and protocol.feedback.recordings
+    async with read_lock if reads else nullcontext():
         live = await asyncio.to_thread(studies.begin, session, protocol)
     return view_study(session, live.entry())
 

@@ -20,7 +20,7 @@ from mimamba.service.cluster.failover.watched_keys import (
     WatchedKeys,
 )
 from mimamba.service.cluster.placement import LEASE_SECONDS
-from mimamba.service.feedback.session_runs import AnyRun
+from mimamba.service.feedback.session_runs import AnyRun, SessionRun
 from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
         super().__init__(bus, pattern, kind, self._leave)
         self._key, self._gateway, self._recordings = key, gateway, recordings
         self._find, self._runs = find, runs
-        self._waiting: dict[str, float] = {}
+        self._waiting: dict[tuple[str, str], float] = {}
+        """Since when nobody has a run's file, by its session and its name."""
 
     async def go_on(self, take: Callable[[NotedKey[AnyState], Session | None], None]) -> None:
         """Let ``take``, in another thread, go on with runs that are left, until cancelled."""
@@ -140,13 +141,13 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
         return self._recordings.writer_of(run.session.name, name) == self._gateway
 
     def _run_of(self, state: AnyState) -> AnyRun | None:
-        found = [each for each in self._runs() if each.id == state.id]
+        found = [each for each in self._runs() if _is(each, state)]
         return next((each for each in found if not each.elsewhere and not each.over), None)
 
     def _has_ended(self, state: AnyState) -> bool:
         """Return whether a run was at this gateway last, and has ended here."""
-        ended = [each.id for each in self._runs() if each.over and not each.elsewhere]
-        return state.gateway == self._gateway and state.id in ended
+        ended = [each for each in self._runs() if each.over and not each.elsewhere]
+        return state.gateway == self._gateway and any(_is(each, state) for each in ended)
 
     def _leave(self, state: AnyState) -> None:
         """Leave a run to the gateway that has it: this one was slow, and was taken for dead."""
@@ -159,12 +160,17 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
         if state.gateway == self._gateway:
             return not self.is_here(state)
         if await self._bus.is_there(state.gateway):
-            self._waiting.pop(state.id, None)
+            self._waiting.pop((state.session, state.id), None)
             return False
         recording = state.recording
         writer = recording and self._recordings.writer_of(state.session, recording)
         if not recording or not writer or self._recordings.writes(recording):
             return True
         # If nobody has the recording's file, the run goes on without.
-        since = self._waiting.setdefault(state.id, time.monotonic())
+        since = self._waiting.setdefault((state.session, state.id), time.monotonic())
         return time.monotonic() - since > PATIENCE and not await self._bus.is_there(writer)
+
+
+def _is(run: SessionRun, state: RunState) -> bool:
+    """Return whether a state is that of a run: earlier versions gave a name to several sessions."""
+    return (run.session.name, run.id) == (state.session, state.id)

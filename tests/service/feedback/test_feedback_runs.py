@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from mimamba.drivers.driver import Chunk
 from mimamba.drivers.formats.read import read_recording
 from mimamba.models.signal.measures import BandPower, ChannelQuality, Quality
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.feedback.allocations import LOCK
 from mimamba.service.feedback.feedback_runs import FeedbackRuns, NoFeedback
 from mimamba.service.feedback.sham_course import load_course
 from mimamba.service.feedback.wanted_feedback import FeedbackChoice, WantedFeedback
+from mimamba.service.people.people import People
 from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.messages import (
     FeedbackMessage,
@@ -35,7 +34,6 @@ from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.recorded_values import NothingToWatch
 from mimamba.service.rules.rule_file import Watched
-from mimamba.service.storage.private_files import locked
 from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.cli.test_main import invoke
 from tests.service.live import Live, bearer, live, talk
@@ -152,20 +150,27 @@ def test_a_sham_shows_another_recording(service: Live, data: Path) -> None:
     assert run["sham_from"] == course.first
     assert "on" in [each[1] for each in run["switches"]]
     assert 0 < run["on"] <= run["ended"] - run["began"]
-    labels = [each.label for each in read_recording(str(data / f"{name}.xdf")).markers]
+    markers = read_recording(str(data / f"{name}.xdf")).markers
+    labels = [each.label for each in markers if each.source == "feedback"]  # not the simulator's
     assert labels == ["feedback begin band/alpha above 0, sham", "feedback end"]
     table = invoke("recordings", "--data-dir", str(data), "feedback", name, "--json")
     assert json.loads(table.stdout) == run
     assert "sham: other" in invoke("recordings", "--data-dir", str(data), "feedback", name).stdout
 
 
-def test_recordings_for_a_sham_have_its_quantity(service: Live) -> None:
+def test_recordings_for_a_sham_have_its_quantity(service: Live, data: Path) -> None:
     def offered(quantity: str) -> set[str]:
         answer = service.http.get("/v1/sham-recordings", params={"quantity": quantity})
         return {each["name"] for each in answer.raise_for_status().json()}
 
     assert {"other", "short"} <= offered("band/alpha") == offered("band/theta/TP9")
     assert "foreign" not in offered("band/alpha")
+    changed = data / "changed.xdf"
+    shutil.copy(data / "other.xdf", changed)
+    assert "changed" in offered("band/alpha")
+    changed.write_bytes(b"no XDF")
+    assert "changed" not in offered("band/alpha")
+    changed.unlink()
     assert offered("band/alpha/Cz") == offered("valence/high") == offered("personal/calm") == set()
     refused = service.http.get("/v1/sham-recordings?quantity=link/lost")
     assert (refused.status_code, "band/BAND/ELECTRODE" in refused.text) == (422, True)
@@ -261,22 +266,30 @@ def run_trial(service: Live, session: str) -> tuple[str, dict[str, Any]]:
     return recording, run
 
 
-def begin_while_exporting(service: Live, data: Path, person: str) -> None:
-    """Begin the study; before its draw is written, the person is exported."""
+class DrawnMeanwhile(People):
+    """People of a folder in which another service draws while a person is exported."""
+
+    def file_of(self, name: str) -> Path:
+        self.store_arm(name, "elsewhere", "sham")
+        return super().file_of(name)
+
+
+def test_an_archive_with_what_was_drawn_meanwhile_is_sent_to_nobody(
+    service: Live, data: Path
+) -> None:
     app: Any = service.server.config.app
-    reading = app.state.read_lock
-    study, export = f"/v1/sessions/{person}/study", f"/v1/people/{person}/export"
-    folder = data / "allocations"
-    folder.mkdir()
-    with ThreadPoolExecutor(2) as threads:
-        with locked(folder / LOCK):  # as another service that draws
-            begun = threads.submit(service.http.post, study, json={"study": "trial"})
-            service.until(reading.locked)
-            exported = threads.submit(service.http.get, export, headers=bearer(VIEW))
-            service.until(lambda: exported.done() or "waiters:1" in repr(reading))
-            assert not (folder / "trial.json").exists()
-        assert begun.result().status_code == 201
-        assert exported.result().status_code == 403
+    running, path = app.state.running, "/v1/people/E1/export"
+    running.people.add("E1")
+    viewer = bearer(VIEW)
+    assert service.http.get(path, headers=viewer).status_code == 200
+    own, running.people = running.people, DrawnMeanwhile(data / "people")
+    try:
+        refused = service.http.get(path, headers=viewer)
+    finally:
+        running.people = own
+    assert own.get("E1").arms == {"elsewhere": "sham"}
+    assert (refused.status_code, b"elsewhere" in refused.content) == (403, False)
+    assert service.http.get(path).status_code == 200  # to who may control
 
 
 def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, data: Path) -> None:
@@ -294,9 +307,7 @@ def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, da
             assert (refused.status_code, "recorded to taken" in refused.text) == (409, True)
             assert not (data / "allocations").exists()
             service.http.post("/v1/recordings/taken/stop").raise_for_status()
-            begin_while_exporting(service, data, person)
-        else:
-            begin_trial(service, person)
+        begin_trial(service, person)
         recording, run = run_trial(service, person)
         assert (run["chosen"], run["blind"], run["reason"]) == ("balanced", True, "step 2 ended")
         assert 0 < run["ended"] - run["began"] < 60

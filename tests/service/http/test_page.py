@@ -30,9 +30,32 @@ def test_the_first_view_is_sent_small_and_without_bluetooth(service: Live) -> No
     for each in re.findall(r'(?:src|href)="\./(assets/[^"]+)"', text):
         with service.http.stream("GET", f"/{each}", headers={"Accept-Encoding": "gzip"}) as answer:
             assert b"requestDevice" not in answer.read()
+            assert answer.headers["Content-Encoding"] == "gzip"
             assert answer.headers["Vary"] == "Accept-Encoding"
             sent += answer.num_bytes_downloaded
     assert 50_000 < sent <= FIRST_VIEW
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, GZIP;q=0.5", "identity", "gzip;q=0.0, br", ""])
+def test_the_page_is_sent_as_it_is_accepted_and_once(service: Live, accepted: str) -> None:
+    headers = {"Accept-Encoding": accepted}
+    whole = service.http.get("/", headers=headers)
+    plain = service.http.get("/", headers={"Accept-Encoding": "identity"})
+    packed = whole.headers.get("Content-Encoding") == "gzip"
+    assert packed is ("q=0.0" not in accepted and "gzip" in accepted.lower())
+    assert whole.content == plain.content
+    assert (whole.headers["ETag"] != plain.headers["ETag"]) is packed
+    assert whole.headers["Content-Type"] == plain.headers["Content-Type"]
+    head = service.http.head("/", headers=headers)
+    assert head.content == b""
+    for name in ("Content-Length", "Content-Encoding", "ETag", "Vary"):
+        assert head.headers.get(name) == whole.headers.get(name)
+    again = service.http.get("/", headers={**headers, "If-None-Match": whole.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert (again.headers["ETag"], again.headers["Vary"]) == (
+        whole.headers["ETag"],
+        "Accept-Encoding",
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,10 +140,17 @@ def test_a_study_is_stopped(service: Live) -> None:
     stopped = service.http.delete(STUDY).json()["progress"]
     assert (stopped["phase"], stopped["reason"]) == ("stopped", "stopped on request")
     assert service.http.delete(STUDY).json()["progress"] == stopped
-    for _ in range(2):  # begun again at once, it has a recording of its own
+    ended = []
+    for _ in range(2):  # begun again at once, it has a name and a recording of its own
         begin(service, "timed")
         service.until(lambda: progress(service)["step"] == 1)
-        assert service.http.delete(STUDY).json()["progress"]["reason"] == "stopped on request"
+        ended.append(service.http.delete(STUDY).json())
+        assert ended[-1]["progress"]["reason"] == "stopped on request"
+    assert len({each["id"] for each in ended}) == 2
+    recordings = {each["progress"]["recording"] for each in ended}
+    assert len(recordings) == 2
+    for name in (*recordings, *(each["id"] for each in ended)):
+        assert re.fullmatch(r"timed-(simulate-1-)?\d{8}-\d{6}-[0-9a-f]{4}", name)
 
 
 def test_a_study_waits_for_good_electrodes(service: Live) -> None:
