@@ -13,6 +13,35 @@ REST_PER_RATE = 2.5e-6
 """Seconds between two readings, for each message that comes in a second."""
 SHORTEST_REST, LONGEST_REST = 0.002, 0.004
 """Seconds; a rest that would be shorter is left out."""
+WINDOW = 0.02
+"""Seconds over which messages are counted at least: several come in one reading, or shortly after
+another, though few come in a second."""
+
+
+class ReadingPace:
+    """Pace at which a connection is read, by how often messages come.
+
+    Parameters
+    ----------
+    now
+        Present time on the clock of all calls, s.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._since, self._count = now, 0
+        self._rate = 0.0  # messages a second, in the window before
+
+    def count(self) -> None:
+        """Count a message."""
+        self._count += 1
+
+    def rest(self, now: float) -> float:
+        """Return for how long nothing is read from now on, s; 0 where messages come seldom."""
+        if (passed := now - self._since) >= WINDOW:
+            self._rate = self._count / passed
+            self._since, self._count = now, 0
+        rest = min(REST_PER_RATE * self._rate, LONGEST_REST)
+        return rest if rest >= SHORTEST_REST else 0.0
 
 
 class PromptClient(Client):
@@ -27,7 +56,7 @@ class PromptClient(Client):
         super().__init__()
         self._takers: dict[int, Callable[[Msg], None]] = {}
         self._resting = False
-        self._taken, self._rested = 0, 0.0
+        self._pace = ReadingPace(asyncio.get_running_loop().time())
 
     async def subscribe_promptly(self, subject: str, take: Callable[[Msg], None]) -> Subscription:
         """Subscribe to a subject, and give each message to ``take`` as soon as it is read."""
@@ -50,7 +79,7 @@ class PromptClient(Client):
         if (take := self._takers.get(sid)) is None:
             await super()._process_msg(sid, subject, reply, data, headers)
             return
-        self._taken += 1
+        self._pace.count()
         if not self._resting:
             self._rest()
         read = await self._process_headers(headers) if headers else None
@@ -60,13 +89,11 @@ class PromptClient(Client):
             await self._error_cb(error)
 
     def _rest(self) -> None:
-        """Read no more for a while, if messages came often since the last time."""
+        """Read no more for a while, if messages come often."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        rest = min(REST_PER_RATE * self._taken / max(now - self._rested, 1e-3), LONGEST_REST)
-        self._taken, self._rested = 0, now
+        rest = self._pace.rest(loop.time())
         writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None and rest >= SHORTEST_REST:
+        if rest and writer is not None:
             self._resting = True
             writer.transport.pause_reading()
             loop.call_later(rest, self._read_on, writer.transport)
