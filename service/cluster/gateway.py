@@ -275,7 +275,7 @@ class BusSessions(SessionRegistry):
             due = [
                 each
                 for each in self._sessions.values()
-                if isinstance(each, MirroredSession) and each.watchers and each not in told
+                if isinstance(each, MirroredSession) and each.watched and each not in told
             ]
             told |= dict.fromkeys(due, now)
             await asyncio.gather(*(each.tell_viewed(VIEWED_SECONDS) for each in due))

@@ -185,7 +185,8 @@ class MirroredSession(Session):
                 stop = newest[0].sequence if newest else 0
                 if not newest:
                     caught_up.set()
-                take = partial(self._take_message, stop, caught_up)
+                told = await self._bus.now()
+                take = partial(self._take_message, stop, caught_up, told - local_clock())
                 async with self._bus.follow(subject, self._seen, take) as messages:
                     async for message in messages:
                         take(message)
@@ -195,20 +196,32 @@ class MirroredSession(Session):
             else:
                 return  # the connection was closed
 
+    @property
+    def watched(self) -> bool:
+        """True if somebody here waits for its signal, as a calibration does, too."""
+        return bool(self.watchers) or self._signal_taps.any
+
     async def tell_viewed(self, seconds: float) -> None:
         """Let the worker send the signal promptly for so long: somebody views it."""
         if self.state == "open":
             await self._requests.tell_viewed(seconds)
 
-    def _take_message(self, stop: int, caught_up: asyncio.Event, message: BusMessage) -> bool:
-        """Take a message; ``stop`` is the number with which all is known."""
-        self._take(message.payload)
+    def _take_message(
+        self, stop: int, caught_up: asyncio.Event, ahead: float, message: BusMessage
+    ) -> bool:
+        """Take a message; ``stop`` is the number with which all is known.
+
+        ``ahead`` is the bus's clock less this machine's, s: a message up to ``stop`` came when it
+        was stored, and not only now.
+        """
+        late = message.sequence <= stop
+        self._take(message.payload, message.stored - ahead if late else local_clock())
         self._seen = message.sequence
         if self._seen >= stop:
             caught_up.set()
         return True
 
-    def _take(self, payload: bytes) -> None:
+    def _take(self, payload: bytes, came: float) -> None:
         try:
             bundle = unpack_bundle(payload)
         except msgspec.MsgspecError as error:
@@ -235,7 +248,7 @@ class MirroredSession(Session):
                     self._markers_told.pop(placed, None)
                 news = news or topic in NEWS
         for chunk in append_signal(logs, signal):
-            self._ahead.append(float(chunk.timestamps[-1]) - local_clock())
+            self._ahead.append(float(chunk.timestamps[-1]) - came)
             self._signal_taps.put(replace(chunk, epoch=self._tap_epoch))
         take_readings(logs, bundle.heads)  # after their signal, as a recorder reads them before
         self._observer.notify_round([self], [self] if news else [])
@@ -281,7 +294,7 @@ class MirroredSession(Session):
         """Return the time on the acquirer's clock, s.
 
         It is what the samples say that came last, so it is late by the time that the quickest of
-        them took. Without samples it is this machine's own.
+        them took: a chunk's length and some ms. Without samples it is this machine's own.
         """
         return local_clock() + max(self._ahead, default=0.0)
 

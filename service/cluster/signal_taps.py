@@ -43,6 +43,11 @@ class SignalTaps:
         with self._lock:
             yield
 
+    @property
+    def any(self) -> bool:
+        """True while there is any tap."""
+        return bool(self._taps)
+
     def add(self, tap: SessionTap) -> None:
         """Give a tap all chunks from the next one on."""
         with self._lock:

@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
 """Seconds between two looks at the leases, and at the connections of the other workers."""
 RESULTS_SECONDS = 0.25
-"""Seconds between two bundles of a session without news: quality and bands come as often."""
+"""Seconds between two bundles of a session without news: quality and bands come as often. What is
+logged later than that after the bundle before does not wait: it has waited for its round."""
 UNWATCHED_SECONDS = 0.6
 """The same where nobody watches: longer than from hop to hop of the shipped model, whose
 predictions take all else with them."""
@@ -61,6 +62,8 @@ class WorkerSessions:
         self._find = find
         self._opened: dict[Session, asyncio.Event] = {}
         self._due: dict[Session, asyncio.TimerHandle] = {}
+        self._sent: dict[Session, float] = {}
+        """When each was woken last, on the event loop's clock, s."""
 
     # From any thread -----------------------------------------------------------------------------
 
@@ -80,7 +83,7 @@ class WorkerSessions:
 
     def add(self, session: Session) -> None:
         """Observe a session that is about to start."""
-        self._opened[session] = asyncio.Event()
+        self._opened[session], self._sent[session] = asyncio.Event(), 0.0
 
     async def opened(self, session: Session) -> None:
         """Wait until a session is open, or has failed to open."""
@@ -89,6 +92,7 @@ class WorkerSessions:
     def remove(self, session: Session) -> None:
         """Forget a session that has ended."""
         self._opened.pop(session, None)
+        self._sent.pop(session, None)
         self._cancel_due(session)
 
     def _on_round(self, signal: Sequence[Session], news: Sequence[Session]) -> None:
@@ -97,7 +101,8 @@ class WorkerSessions:
         for session in signal:
             if session in self._opened and session not in self._due:
                 seconds = RESULTS_SECONDS if session.watched else UNWATCHED_SECONDS
-                self._due[session] = self._loop.call_later(seconds, self._on_due, session)
+                due = self._sent[session] + seconds  # at once if that is over
+                self._due[session] = self._loop.call_at(due, self._on_due, session)
 
     def _on_due(self, session: Session) -> None:
         del self._due[session]
@@ -114,6 +119,8 @@ class WorkerSessions:
         self._wake(session, news=True)
 
     def _wake(self, session: Session, news: bool) -> None:
+        if session in self._sent:
+            self._sent[session] = self._loop.time()
         computed = self._find(session.name)
         if computed is not None:
             computed.wake(news)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import ChannelQuality
-from mimamba.service.bus.bus import Bus
+from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.head_readings import HeadReadings, take_readings
 from mimamba.service.cluster.mirrored_session import MirroredSession
 from mimamba.service.cluster.requests import carry_hops, read_hops
 from mimamba.service.cluster.signal_taps import SignalTaps
-from mimamba.service.cluster.subjects import Bundle, Entry, View, pack
+from mimamba.service.cluster.subjects import Bundle, Entry, View, output_subject, pack
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
 from mimamba.service.logs.head_use import TimedReading
@@ -95,7 +97,7 @@ def test_a_hole_in_one_log_leaves_the_others(bundles: list[tuple[dict[Topic, int
     async def scene() -> None:
         session = mirrored(InProcessBus(Exchange()))
         first: dict[Topic, int] = dict.fromkeys(KINDS, 0)
-        session._take(pack(Bundle("a", dict(first), [])))
+        session._take(pack(Bundle("a", dict(first), [])), 0.0)
         logs = session.logs
         assert logs is not None
         kept: dict[Topic, list[int]] = {topic: [] for topic in KINDS}
@@ -104,7 +106,7 @@ def test_a_hole_in_one_log_leaves_the_others(bundles: list[tuple[dict[Topic, int
             numbers = {topic: range(first[topic], first[topic] + sizes[topic]) for topic in KINDS}
             if comes:
                 entries = [entry(topic, seq) for topic in KINDS for seq in numbers[topic]]
-                session._take(pack(Bundle("a", dict(first), entries)))
+                session._take(pack(Bundle("a", dict(first), entries)), 0.0)
                 for topic in KINDS:
                     if first[topic] > end[topic]:
                         kept[topic] = []
@@ -135,7 +137,7 @@ def test_an_epoch_that_a_worker_computes_again_is_not_begun_again() -> None:
 
         def tell(epoch: str, first: int, stop: int) -> None:
             entries = [entry("marker", seq) for seq in range(first, stop)]
-            session._take(pack(Bundle(epoch, {"marker": first}, entries)))
+            session._take(pack(Bundle(epoch, {"marker": first}, entries)), 0.0)
 
         tell("a-2", 3, 5)  # a gateway that comes late hears no more of it
         tell("a-9", 0, 4)
@@ -174,3 +176,40 @@ def test_a_tap_that_is_added_as_the_session_ends_ends_too() -> None:
     taps.add(tap)
     assert tap.ended.wait(60)
     taps.join()
+
+
+def test_whoever_takes_the_signal_watches_it() -> None:
+    async def scene() -> None:
+        session = mirrored(InProcessBus(Exchange()))
+        assert not session.watched
+        session.watchers.add("a page")
+        assert session.watched
+        session.watchers.clear()
+        tap = Tap()
+        session.add_tap(tap)
+        assert session.watched
+        session.remove_tap(tap)
+        assert not session.watched
+        session.stop()
+        await session.drain()
+
+    asyncio.run(scene())
+
+
+def test_the_time_is_known_at_once_however_old_the_newest_signal_is() -> None:
+    async def scene() -> None:
+        exchange = Exchange()
+        bus = InProcessBus(exchange)
+        session, age = mirrored(bus), 60.0
+        stamps = local_clock() - age + np.array([5000.0 - 1 / 256, 5000.0])
+        data = np.zeros((2, 4), "<f4").tobytes()
+        signal = SignalMessage("far", 0, 0, stamps.astype("<f8").tobytes(), data)
+        payload = pack(Bundle("a", {"signal": 0}, [signal]))
+        await publish(bus, output_subject("far", "results"), payload)
+        (kept,) = exchange.streams["out"].messages
+        exchange.streams["out"].messages = [replace(kept, stored=kept.stored - age)]
+        await session.watch()
+        assert abs(session.now() - local_clock() - 5000) < age / 2
+        session.stop()
+
+    asyncio.run(scene())

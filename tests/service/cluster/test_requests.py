@@ -29,6 +29,7 @@ from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.stream.hub import Hub
+from tests.service.cluster.test_mirroring import Tap
 from tests.service.cluster.test_take_over import Told, packet, run
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
@@ -351,10 +352,10 @@ def test_markers_that_nothing_follows(tmp_path: Path) -> None:
             assert computed.session is not None
             computed._bus = LosingBus(crew._exchange)
             assert not computed.session.watchers
-            session.watchers.add("a page")  # its signal does not wait for hops any more
+            session.add_tap(tap := Tap())  # as a calibration: its signal does not wait any more
             while not computed.session.watchers:
                 await asyncio.sleep(0.01)
-            session.watchers.clear()
+            session.remove_tap(tap)
             session.add_marker(ReceivedMarker(1000 + 2000.0 / 256, "never", "test"))
             (marker,) = await crew.until(MarkerMessage, 1)
             assert isinstance(marker, MarkerMessage)
