@@ -69,17 +69,28 @@ class RulesRunner:
                 for act in self._followed[session].acts():
                     self.actions.act(act, session)
             for gone in self._followed.keys() - set(present):
-                del self._followed[gone]
+                self._followed.pop(gone).leave()
+        for each in self._followed.values():
+            each.leave()
 
 
 class RuledSession:
-    """A session's place in its logs, and the state of each rule that is for it."""
+    """A session's place in its logs, and the state of each rule that is for it.
+
+    A rule on a band watches the session until ``leave``, as its signal may wait else.
+    """
 
     def __init__(self, session: Session, rules: Sequence[Rule]) -> None:
         self._session = session
         self._reader = LogReader(session, TOPICS)
         self._states = [RuleState(rule) for rule in rules if rule.session in (None, session.name)]
         self._quality = QualityJoin()
+        if any(each.rule.watched.kind == "band" for each in self._states):
+            session.watchers.add(self)
+
+    def leave(self) -> None:
+        """Watch the session no more."""
+        self._session.watchers.discard(self)
 
     def acts(self) -> Iterator[RuleAct]:
         """Return what rules do on the news of the logs, and on the link."""

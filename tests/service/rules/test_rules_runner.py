@@ -146,7 +146,9 @@ def test_a_rule_acts_live_and_in_a_dry_run(
 
 def test_a_rule_acts_on_a_lost_link(tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
-    file.write_text('[[rule]]\nwhen = "link/lost"\nmarker = "lost"\n', encoding="utf-8")
+    lost = '[[rule]]\nwhen = "link/lost"\nmarker = "lost"\n'
+    drowsy = '[[rule]]\nwhen = "band/theta"\nabove = 0.9\nmarker = "drowsy"\n'
+    file.write_text(lost + drowsy, encoding="utf-8")
     with staged(None) as stage:
         session = stage.session
         runner = RulesRunner(lambda: {session.name: session}, read_rules(file))
@@ -160,6 +162,8 @@ def test_a_rule_acts_on_a_lost_link(tmp_path: Path) -> None:
                 session.place_markers(late=True)
                 logs = session.check_open()
                 labels = {getattr(each, "label", "") for _, each in logs.marker.read(0, 9)}
+            assert session.watchers  # bands do not wait if a rule acts on them
         finally:
             runner.close()
+        assert not session.watchers
     assert "lost" in labels
