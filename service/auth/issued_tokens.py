@@ -18,7 +18,7 @@ import msgspec
 from mimamba.drivers.errors import UserError
 from mimamba.service.auth.tokens import digest_secret
 from mimamba.service.protocol.auth import Scope
-from mimamba.service.storage.private_files import locked, read_regular, replace_file
+from mimamba.service.storage.private_files import explain, locked, read_regular, replace_file
 
 FILE = ".issued-tokens.json"
 """No name of a recording begins with a dot, so none has this file beside it."""
@@ -192,8 +192,8 @@ class IssuedTokens:
 
     def _cannot_write(self, error: OSError, already: str = "") -> CannotKeepTokens:
         return CannotKeepTokens(
-            f"{already}Cannot write {self._path}: {error.strerror or error}. Free some space or "
-            "correct its permissions."
+            f"{already}Cannot write {self._path}: "
+            + explain(error, "Free some space or correct its permissions.")
         )
 
     def _read(self) -> dict[str, IssuedToken]:

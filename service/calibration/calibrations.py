@@ -300,6 +300,7 @@ class Calibrations:
     def _settle(self, live: LiveCalibration, found: JudgeAnswer) -> None:
         """Keep a result, and report it."""
         record = live.record
+        head: bytes | None = None
         if isinstance(found, JudgeRefusal):
             live.settle(msgspec.structs.replace(record, reason=found.reason), "failed")
             self.sittings.save(live.record)
@@ -312,13 +313,10 @@ class Calibrations:
         elif isinstance(found, RefitResult):  # no calibration is answered by one
             raise TypeError("Expected a verdict, but found a refit.")
         else:
-            if found.head is not None:
-                self.sittings.save_head(record, found.head)
-            record = msgspec.structs.replace(
-                record, verdict=found.verdict, head=found.head is not None
-            )
+            head = found.head
+            record = msgspec.structs.replace(record, verdict=found.verdict, head=head is not None)
         done = msgspec.structs.replace(record.state, phase="done")
-        self.sittings.save(msgspec.structs.replace(record, state=done))
+        self.sittings.save(msgspec.structs.replace(record, state=done), head)
         try:
             self.on_judged(live.session, record)
         except (UserError, RuntimeError, NotStored) as error:  # the session has ended
@@ -356,9 +354,8 @@ class Calibrations:
             if found.looks is not None:
                 record = msgspec.structs.replace(record, looks=found.looks)
             if found.head is not None:
-                self.sittings.save_head(record, found.head)
                 record = msgspec.structs.replace(record, refit=found.refit)
-            self.sittings.save(record)
+            self.sittings.write(record, found.head)
             return found.head is not None
 
     def add_checks(self, person: str, head: str, right: int, checked: int) -> SittingRecord:
@@ -372,7 +369,7 @@ class Calibrations:
             now = DayCheck(today, before.right + right, before.checked + checked)
             others = tuple(each for each in record.checks if each.day != today)
             changed = msgspec.structs.replace(record, checks=(*others, now))
-            self.sittings.save(changed)
+            self.sittings.write(changed)
         return changed
 
 

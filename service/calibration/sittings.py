@@ -38,6 +38,7 @@ from mimamba.service.protocol.personal import VerdictNote
 from mimamba.service.storage.private_files import (
     NAME,
     delete_file,
+    explain,
     is_regular,
     read_regular,
     replace_file,
@@ -223,34 +224,50 @@ class Sittings:
                 return each
         raise NoSitting(f"{person} has no calibration {name!r}. Choose one of the list.")
 
+    @contextmanager
+    def changing(self, person: str) -> Iterator[None]:
+        """Let no other service change a person's sittings meanwhile.
+
+        Raises CannotCalibrate, also if another service has deleted the person: their folder is not
+        made again.
+        """
+        with self.alone(person):
+            if not is_regular(self._people.file_of(person)):
+                raise CannotCalibrate(
+                    f"Expected the person {person}, but found that another service deleted them. "
+                    "Nothing of the calibration is kept."
+                )
+            yield
+
     def open_signal(self, record: SittingRecord) -> SignalFile:
-        """Open a sitting's signal to continue it; raises CannotCalibrate, also if another has."""
-        try:
+        """Open a sitting's signal to continue it.
+
+        Raises CannotCalibrate as ``changing``, and if another service has it open.
+        """
+        with self.changing(record.person):
             self._make_folder(record.person)
-            return SignalFile(self.signal_path(record), record.info.n_channels)
-        except BlockingIOError:
-            raise CannotCalibrate(
-                f"Expected the calibration {record.id} to continue it, but another service goes "
-                "on with it. Finish or stop it there."
-            ) from None
-        except OSError as error:
-            raise self.cannot(record.person, error) from error
+            try:
+                return SignalFile(self.signal_path(record), record.info.n_channels)
+            except BlockingIOError:
+                raise CannotCalibrate(
+                    f"Expected the calibration {record.id} to continue it, but another service "
+                    "goes on with it. Finish or stop it there."
+                ) from None
 
-    def save(self, record: SittingRecord) -> None:
-        """Write a record, on the disk when this returns; raises CannotCalibrate."""
-        try:
-            folder = self._make_folder(record.person)
-            content = msgspec.json.format(msgspec.json.encode(record))
-            replace_file(folder / f"{record.id}.json", content)
-        except OSError as error:
-            raise self.cannot(record.person, error) from error
+    def save(self, record: SittingRecord, head: bytes | None = None) -> None:
+        """Write a record, and the file of its head, on the disk when this returns.
 
-    def save_head(self, record: SittingRecord, content: bytes) -> None:
-        """Write the file of a head; raises CannotCalibrate."""
-        try:
-            replace_file(self.head_path(record), content)
-        except OSError as error:
-            raise self.cannot(record.person, error) from error
+        Raises CannotCalibrate as ``changing``.
+        """
+        with self.changing(record.person):
+            self.write(record, head)
+
+    def write(self, record: SittingRecord, head: bytes | None = None) -> None:
+        """Write a record, and the file of its head, while ``alone``; raises OSError."""
+        folder = self._make_folder(record.person)
+        if head is not None:
+            replace_file(self.head_path(record), head)
+        replace_file(folder / f"{record.id}.json", msgspec.json.format(msgspec.json.encode(record)))
 
     def head_path(self, record: SittingRecord) -> Path:
         """Return the path of a head's file."""
@@ -275,8 +292,17 @@ class Sittings:
             raise CannotCalibrate(f"Cannot read the ratings at {path}: {error}") from error
 
     def add_moment(self, record: SittingRecord, moment: KeptMoment) -> tuple[KeptMoment, ...]:
-        """Keep one more rated moment, and return all; raises CannotCalibrate."""
+        """Keep one more rated moment, and return all.
+
+        Raises
+        ------
+        NoSitting
+            If another service has deleted the head.
+        CannotCalibrate
+            If the file cannot be read or written.
+        """
         with self.alone(record.person):
+            self.get(record.person, record.id)
             moments = (*self.moments(record), moment)
             replace_file(self.moments_path(record), encode_moments(moments))
             return moments
@@ -296,8 +322,7 @@ class Sittings:
         """Return the error for a folder that cannot be written to."""
         return CannotCalibrate(
             f"Cannot write a calibration of {person} to {self._folder(person)}: "
-            f"{error.strerror or error}. Free some space there, or choose another folder with "
-            "--data-dir."
+            + explain(error, "Free some space there, or choose another folder with --data-dir.")
         )
 
     def _make_folder(self, person: str) -> Path:

@@ -19,7 +19,7 @@ from mimamba.drivers.errors import UserError
 from mimamba.service.feedback.wanted_feedback import MOST_IN_BLOCK
 from mimamba.service.people.people import People
 from mimamba.service.protocol.feedback_state import FeedbackSource
-from mimamba.service.storage.private_files import locked, read_regular, replace_file
+from mimamba.service.storage.private_files import explain, locked, read_regular, replace_file
 
 LOCK = ".lock"
 """No name of a study begins with a dot."""
@@ -117,5 +117,5 @@ class Allocations:
 def _cannot_write(path: Path, error: OSError) -> BadAllocation:
     return BadAllocation(
         f"Cannot write the open block of the study's allocation at {path}: "
-        f"{error.strerror or error}. Free some space there, or correct its permissions."
+        + explain(error, "Free some space there, or correct its permissions.")
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,9 +26,12 @@ from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.service.people.facts import Acknowledgement, Age, Consent, Sex
 from mimamba.service.protocol.feedback_state import FeedbackSource
 from mimamba.service.storage.private_files import (
+    LOCK_SECONDS,
     NAME,
     delete_file,
+    explain,
     is_regular,
+    lock_held,
     locked,
     read_regular,
     replace_file,
@@ -170,10 +174,12 @@ class People:
     ----------
     folder
         Created with the first person, readable by its owner only.
+    patience
+        Seconds to wait while another service changes a file.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, patience: float = LOCK_SECONDS) -> None:
+        self._folder, self._patience = folder, patience
         self._changing = threading.Lock()
 
     @property
@@ -215,20 +221,30 @@ class People:
             ) from error
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Let no other service change files of people and their calibrations; raises OSError."""
-        with self._changing:
+    def alone(self, patience: float | None = None) -> Iterator[None]:
+        """Let no other thread or service change files of people and their calibrations.
+
+        Raises LockHeld if one changes them for ``patience`` seconds, else as long as all calls
+        wait; and OSError.
+        """
+        seconds = self._patience if patience is None else patience
+        lock, end = self._folder.with_name(LOCK), time.monotonic() + seconds
+        if not self._changing.acquire(timeout=seconds):
+            raise lock_held(lock, seconds)
+        try:
             for folder in (self._folder.parent, self._folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with locked(self._folder.with_name(LOCK)):
+            with locked(lock, max(0.0, end - time.monotonic())):
                 yield
+        finally:
+            self._changing.release()
 
     @contextmanager
-    def _change(self, name: str) -> Iterator[None]:
+    def _change(self, name: str, patience: float | None = None) -> Iterator[None]:
         """Change one file alone; raises PersonRefused, and CannotKeep for an OSError."""
         self._path(name)
         try:
-            with self.alone():
+            with self.alone(patience):
                 yield
         except OSError as error:
             raise self._cannot_keep(name, error) from error
@@ -266,12 +282,15 @@ class People:
             person = self._get_or_new(name)
             return self._write(name, replace(person, arms={**person.arms, study: arm}))
 
-    def store_baseline(self, name: str, baseline: StoredBaseline) -> Person:
+    def store_baseline(
+        self, name: str, baseline: StoredBaseline, patience: float | None = None
+    ) -> Person:
         """Store a baseline, which replaces one with the same montage and preprocessing.
 
-        A person who was deleted meanwhile stays deleted: raises as ``get``, and CannotKeep.
+        A person who was deleted meanwhile stays deleted: raises as ``get``, and CannotKeep, also if
+        another service changes files for ``patience`` seconds.
         """
-        with self._change(name):
+        with self._change(name, patience):
             return self._write(name, self.get(name).with_baseline(baseline))
 
     def keep_newer(self, name: str, baseline: StoredBaseline) -> bool:
@@ -319,8 +338,8 @@ class People:
 
     def _cannot_keep(self, name: str, error: OSError) -> CannotKeep:
         return CannotKeep(
-            f"Cannot change the file of {name} in {self._folder}: {error.strerror or error}. "
-            "Free some space there, or choose another folder with --data-dir."
+            f"Cannot change the file of {name} in {self._folder}: "
+            + explain(error, "Free some space there, or choose another folder with --data-dir.")
         )
 
     def _path(self, name: str) -> Path:

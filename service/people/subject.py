@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mimamba.models.checkpoints.checkpoint import Checkpoint
 
 
+STORE_SECONDS = 0.25
+"""Seconds to wait for another service that changes files of people: all sessions wait, too."""
+
+
 @dataclass(frozen=True, eq=False)
 class RecordedBaseline:
     """Baseline of a recording that is replayed.
@@ -118,6 +122,14 @@ class Subject:
         if isinstance(self._people, CarriedPeople):
             self._people.put(carried)
 
+    def store(self, person: str) -> None:
+        """Store a person, if new, while the loop computes: the disk may take its time.
+
+        Raises as ``People.add``.
+        """
+        if isinstance(self._people, People):
+            self._people.add(person)
+
     def admit(self, person: str) -> None:
         """Make someone the session's person; raises as ``People.add``."""
         if self._people is not None:
@@ -160,7 +172,7 @@ class Subject:
         if self._people is None or self.person is None or not self.keep:
             return f"{done}, for this session"
         try:
-            self._people.store_baseline(self.person, stored_baseline(checkpoint, baseline))
+            self._keep_baseline(self._people, self.person, stored_baseline(checkpoint, baseline))
         except NoPerson:
             return f"{done}, for this session; not stored: the person was deleted"
         except DamagedPerson:
@@ -168,3 +180,11 @@ class Subject:
         except CannotKeep:
             return f"{done}, for this session; not stored: the person's file cannot be written"
         return f"{done} and stored"
+
+    def _keep_baseline(
+        self, people: People | CarriedPeople, person: str, baseline: StoredBaseline
+    ) -> None:
+        if isinstance(people, CarriedPeople):
+            people.store_baseline(person, baseline)
+        else:
+            people.store_baseline(person, baseline, STORE_SECONDS)

@@ -291,6 +291,10 @@ class Session(SessionPipeline):
         PersonRefused, DamagedPerson, CannotKeep
             As ``People.add``.
         """
+        if person is not None:
+            with self.between_chunks() as model:  # refused before there is a person
+                require_baselines(model)
+            self.subject.store(person)
         with self.between_chunks() as model:
             decoder = require_baselines(model)
             before = self.subject.person

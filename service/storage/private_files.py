@@ -6,8 +6,10 @@ and a pipe would block its reader: they are treated as if there was no file.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,14 @@ from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, NO_WAIT, create_
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
 """Names of recordings and people: valid file names on every system, without a folder."""
+LOCK_SECONDS = 5.0
+"""Seconds to wait for a lock of another program: a change of a file takes some milliseconds."""
+LOCK_PERIOD = 0.005
+"""Seconds between two tries."""
+
+
+class LockHeld(TimeoutError):
+    """Another program holds a lock, as one that hangs does."""
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -30,11 +40,45 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other services from what a lock file, made here, stands for; raises OSError."""
+def locked(path: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
+    """Keep other services from what a lock file, made here, stands for.
+
+    Raises
+    ------
+    LockHeld
+        If another one holds the lock for ``patience`` seconds.
+    OSError
+        If the file cannot be made or locked.
+    """
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | BINARY | NO_LINK, 0o600)) as file:
-        lock_file(file.fileno(), wait=True)
+        end = time.monotonic() + patience
+        while not _lock(file.fileno()):
+            if time.monotonic() >= end:
+                raise lock_held(path, patience)
+            time.sleep(LOCK_PERIOD)
         yield
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file; return whether nobody else holds the lock."""
+    try:
+        lock_file(descriptor)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock_held(path: Path, patience: float) -> LockHeld:
+    """Return the error for a lock that was not free for ``patience`` seconds."""
+    reason = f"another program held the lock {path.name} for {patience:g} s"
+    return LockHeld(errno.ETIMEDOUT, reason, str(path))
+
+
+def explain(error: OSError, remedy: str) -> str:
+    """Return why a file cannot be written, and what to do: a remedy, or to try again."""
+    if isinstance(error, LockHeld):
+        remedy = "Try again, and end that program if it hangs."
+    return f"{error.strerror or error}. {remedy}"
 
 
 def delete_file(path: Path) -> bool:

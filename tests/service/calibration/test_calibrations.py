@@ -11,13 +11,20 @@ import pytest
 
 from mimamba.models.personal.fit_personal import fit_personal
 from mimamba.models.personal.head_file import encode_head
+from mimamba.models.personal.joined_data import KeptMoment
 from mimamba.service.calibration.calibrations import (
     CalibrationRefused,
     Calibrations,
     NoCalibration,
 )
-from mimamba.service.calibration.sittings import read_attempt, read_frames
+from mimamba.service.calibration.sittings import (
+    CannotCalibrate,
+    NoSitting,
+    read_attempt,
+    read_frames,
+)
 from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.people.people import People
 from mimamba.service.protocol.personal import CalibrationEntry
 from mimamba.service.sessions.session import SessionOver
 from tests.service.calibration.wearer import PLAN, Wearer, make_calibrations
@@ -164,7 +171,22 @@ def test_a_deleted_person_leaves_nothing(tmp_path: Path) -> None:
         calibrations.forget("P01")
         assert not wearer.live.going_on
         make_calibrations(tmp_path)
-        from mimamba.service.people.people import People
-
         assert People(tmp_path / "people").delete("P01")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".people.lock"]
+
+
+def test_a_person_whom_another_service_deletes_leaves_nothing(tmp_path: Path) -> None:
+    with sitting(tmp_path) as (_, calibrations, wearer):
+        wearer.until(lambda: wearer.live.progress.block == 1)
+        assert People(tmp_path / "people").delete("P01")
+        wearer.until(lambda: not wearer.live.going_on)
+        assert "deleted" in str(wearer.live.record.reason)
+        sittings, record = calibrations.sittings, wearer.live.record
+        with pytest.raises(CannotCalibrate, match="deleted"):
+            sittings.save(record, b"head")
+        with pytest.raises(CannotCalibrate, match="deleted"):
+            sittings.open_signal(record)
+        moment = KeptMoment("2026-11-29", "a", 0, 1.0, 1.0, None, b"", 0, b"", 0.0)
+        with pytest.raises(NoSitting):
+            sittings.add_moment(record, moment)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".people.lock"]

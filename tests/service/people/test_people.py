@@ -22,6 +22,7 @@ from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.service.cli.main import app
 from mimamba.service.people.carried_people import pack_person
 from mimamba.service.people.people import (
+    LOCK,
     CannotKeep,
     DamagedPerson,
     NoPerson,
@@ -30,10 +31,11 @@ from mimamba.service.people.people import (
     PersonRefused,
     stored_baseline,
 )
+from mimamba.service.people.subject import Subject
 from mimamba.service.recordings.people_index import PeopleIndex
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
-from mimamba.service.storage.private_files import partial_of, replace_file
+from mimamba.service.storage.private_files import locked, partial_of, replace_file
 from tests.service.live import Live, live
 from tests.service.models import random_checkpoint
 
@@ -170,6 +172,23 @@ def test_services_with_one_folder_lose_no_change_of_each_other(people: People) -
         list(threads.map(draw, range(2)))
     assert len(people.get("P01").arms) == 40
     assert people.names() == ["P01"]
+
+
+def test_whoever_holds_the_lock_is_not_waited_for_without_end(
+    people: People, checkpoint: Checkpoint
+) -> None:
+    folder = people.file_of("P01").parent
+    hasty, session = People(folder, patience=0.01), Subject(people)
+    session.admit("P01")
+    with locked(folder.with_name(LOCK)):
+        with pytest.raises(CannotKeep, match=r"held the lock \.people\.lock .* Try again"):
+            hasty.add("P02")
+        said = session.store_baseline(checkpoint, rest())
+    assert "for this session; not stored" in said
+    assert "and stored" in session.store_baseline(checkpoint, rest())
+    with hasty.alone(), pytest.raises(CannotKeep, match="held the lock"):  # of the same service
+        hasty.add("P02")
+    assert hasty.add("P02") == Person()
 
 
 def test_a_crash_leaves_the_old_file_and_a_deletion_nothing(people: People, tmp_path: Path) -> None:
