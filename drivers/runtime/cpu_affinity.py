@@ -11,30 +11,38 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+TURNS, TURN_SECONDS = 20, 0.02
+"""Tries to be the only process that chooses its CPU, and the pause after each, s."""
 _TASKS = Path("/proc/self/task")
 _allowed_cpus: set[int] = set()
 """All CPUs that this process may use, while it is pinned to one; else empty."""
 
 
 @contextmanager
-def pin_to_one_cpu() -> Iterator[None]:
+def pin_to_one_cpu(turns: Path = Path(__file__)) -> Iterator[None]:
     """Pin all present and future threads to one CPU within the context; undo it afterwards.
 
     The CPU is the one to which the fewest other processes are pinned, best the one that the calling
     thread ran on last, within the limits that ``taskset`` or a container sets. The system moves
     other programs to other CPUs, but none that is pinned: two workers on one CPU would have half
-    of it each, while another CPU is idle. Nothing happens except on Linux.
+    of it each, while another CPU is idle. A container sees its own processes only, so each is best
+    given CPUs of its own. Nothing happens except on Linux.
+
+    Parameters
+    ----------
+    turns
+        File that is locked meanwhile, so that processes that start together choose one after the
+        other. One that cannot be locked within 0.4 s is not waited for.
     """
     if sys.platform == "linux":
         allowed = os.sched_getaffinity(0)
-        # Processes that start together choose one after the other. A container may forbid it.
-        with suppress(OSError), Path(__file__).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _turn(turns), suppress(OSError):  # a container may forbid it
             _pin({choose_cpu(allowed, count_pinned(), _last_used())})
             _allowed_cpus.update(allowed)
     try:
@@ -78,6 +86,19 @@ def use_all_cpus() -> Iterator[None]:
 
 if sys.platform == "linux":
     import fcntl
+
+    @contextmanager
+    def _turn(path: Path) -> Iterator[None]:
+        """Hold a lock; go on without it where the file system has none, or another keeps it."""
+        with ExitStack() as opened:
+            with suppress(OSError):
+                file = opened.enter_context(path.open("rb"))
+                for _ in range(TURNS):
+                    with suppress(BlockingIOError):
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        break
+                    time.sleep(TURN_SECONDS)
+            yield
 
     def _pin(cpus: set[int]) -> None:
         """Pin all threads; a thread that starts meanwhile inherits its starter's CPUs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,20 @@ def test_the_cpu_is_one_to_which_few_are_pinned() -> None:
     stack.enter_context(pin_to_one_cpu())
     (kept,), = of_threads()
     assert count_pinned()[kept] >= 1
+    """)
+
+
+def test_a_lock_that_is_held_or_that_there_is_not_keeps_none_from_one_cpu(tmp_path: Path) -> None:
+    run(f"""
+    import fcntl
+    from pathlib import Path
+    turns = Path({str(tmp_path)!r}) / "turns"
+    with pin_to_one_cpu(turns):
+        assert len(*of_threads()) == 1
+    with turns.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pin_to_one_cpu(turns):
+            assert len(*of_threads()) == 1
     """)
 
 
