@@ -181,15 +181,14 @@ def test_a_tap_that_is_added_as_the_session_ends_ends_too() -> None:
 def test_whoever_takes_the_signal_watches_it() -> None:
     async def scene() -> None:
         session = mirrored(InProcessBus(Exchange()))
-        assert not session.watched
+        tap, watched = Tap(), [session.watched]
         session.watchers.add("a page")
-        assert session.watched
+        watched.append(session.watched)
         session.watchers.clear()
-        tap = Tap()
         session.add_tap(tap)
-        assert session.watched
+        watched.append(session.watched)
         session.remove_tap(tap)
-        assert not session.watched
+        assert [*watched, session.watched] == [False, True, True, False]
         session.stop()
         await session.drain()
 
