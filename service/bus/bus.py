@@ -134,6 +134,10 @@ class Bus(Protocol):
         """
         ...
 
+    async def now(self) -> float:
+        """Return the time on the clock of ``BusMessage.stored``; raises NotStored."""
+        ...
+
     async def newest(self, pattern: str) -> list[BusMessage]:
         """Return the newest message of each subject of a pattern, up to 1,000."""
         ...

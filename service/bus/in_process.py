@@ -139,6 +139,10 @@ class InProcessBus:
         finally:
             await running.aclose()  # type: ignore[attr-defined]
 
+    async def now(self) -> float:
+        """Return this machine's time; see ``Bus.now``."""
+        return time.time()
+
     async def newest(self, pattern: str) -> list[BusMessage]:
         """Return the newest message of each subject; see ``Bus.newest``."""
         stream = self._exchange.streams[stream_of(pattern)]

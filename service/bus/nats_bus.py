@@ -332,6 +332,18 @@ class NATSBus:
     async def _last_sequence(self, stream: str) -> int:
         return (await cancellable(self._js.stream_info(stream))).state.last_seq
 
+    async def now(self) -> float:
+        """Return the server's time; see ``Bus.now``."""
+        try:
+            asking = self._connection.request("$JS.API.STREAM.INFO.IN", timeout=ACK_SECONDS)
+            answer = await cancellable(asking)
+        except nats.errors.Error as error:
+            raise NotStored(str(error) or type(error).__name__) from error
+        told = json.loads(answer.data).get("ts")
+        if told is None:
+            raise NotStored("the server tells no time")
+        return datetime.fromisoformat(told).timestamp()
+
     async def newest(self, pattern: str) -> list[BusMessage]:
         """Return the newest message of each subject; see ``Bus.newest``."""
         stream = stream_of(pattern).upper()

@@ -134,11 +134,12 @@ def test_a_follower_of_the_newest(play: Callable[[Scene], None]) -> None:
             assert sorted(await take(messages, 2)) == [b"a3", b"b2"]
             await publish(bus, f"keys.{word}.b", b"b4")
             assert await take(messages, 1) == [b"b4"]
+        before = await bus.now()
         await publish(bus, f"keys.{word}.b", b"b5")
         newest = await bus.newest(f"keys.{word}.*")
         assert sorted(each.payload for each in newest) == [b"a3", b"b5"]
         a, b = sorted(newest, key=lambda each: each.payload)
-        assert a.stored <= b.stored
+        assert a.stored <= before <= b.stored <= await bus.now()
         async with bus.follow(f"keys.{word}.b", 0) as messages:
             assert (await anext(messages)).stored == pytest.approx(b.stored, abs=1e-3)
         assert await bus.newest(f"keys.{word}.none") == []
