@@ -59,7 +59,7 @@ def routes() -> Iterator[str]:
             yield from (
                 f"GET /{file.relative_to(page).as_posix()}"
                 for file in page.rglob("*")
-                if file.is_file() and not file.name.startswith(".")
+                if file.is_file() and not file.name.startswith(".") and file.suffix != ".gz"
             )
         else:
             for method in (each.methods or {"WS"}) - {"HEAD"}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -88,13 +89,21 @@ def test_it_says_what_was_recorded(recorded: Path) -> None:
 
 
 def test_a_long_recording_is_thinned_by_means(tmp_path: Path) -> None:
+    path = tmp_path / "long.xdf"
+
+    def is_written(samples: int) -> bool:
+        return path.stat().st_size > 4 * 4 * samples
+
     # A live session leaves out what waited too long, which a busy machine may take.
     with staged(None, max_wait=3600.0) as stage:
-        recorder = Recorder(tmp_path / "long.xdf", stage.session, lambda _: None)
+        recorder = Recorder(path, stage.session, lambda _: None)
         recorder.start()
-        stage.play(*chunks_of(0, 256 * 60 * 8, n_times=2048))
+        chunks = chunks_of(0, 256 * 60 * 8, n_times=2048)
+        for part in (chunks[:20], chunks[20:40], chunks[40:]):
+            stage.play(*part)  # all at once might leave the log before the recorder reads it
+            stage.until(partial(is_written, part[-1].end))
         recorder.stop()
-    data = read_report_data(tmp_path / "long.xdf")
+    data = read_report_data(path)
     assert data.model is None
     for series in (*data.bands.values(), *(each.score for each in data.electrodes)):
         assert POINTS / 2 < len(series.seconds) <= POINTS

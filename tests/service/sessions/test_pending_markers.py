@@ -251,7 +251,8 @@ async def say_all(service: Live, client: Any, udp_port: int) -> None:
         await arrives("to all")
         program.sendto("simulate-1\tä to one\r\n".encode(), ("127.0.0.1", udp_port))
     await arrives("ä to one")
-    await client.told(MarkerMessage, lambda each: each.session == "simulate-2")
+    both = ("simulate-2", "to all")
+    await client.told(MarkerMessage, lambda each: (each.session, each.label) == both)
     assert numbers(service)["mimamba_datagrams_refused_total", ""] == 4
 
 
