@@ -92,6 +92,7 @@ class DemoRecipe:
         return math.exp(-self.signal.hop / (self.signal.sfreq * self.memory_seconds))
 
 
+TRAINING = TrainingConfig(epochs=15, batch=8, carried=0.9, learning_rate=4e-3, averaging=0.95)
 DEMO = DemoRecipe(
     MSiMambaConfig(
         n_times=256,
@@ -114,20 +115,8 @@ DEMO = DemoRecipe(
     ),
     SignalConfig(window=256, hop=64),
     memory_seconds=20.0,
-    training=TrainingConfig(
-        epochs=15,
-        batch=8,
-        carried=0.9,
-        learning_rate=4e-3,
-        averaging=0.95,
-    ),
-    finish=TrainingConfig(
-        epochs=1,
-        batch=8,
-        carried=0.9,
-        learning_rate=1e-3,
-        averaging=0.95,
-    ),
+    training=TRAINING,
+    finish=replace(TRAINING, epochs=1, learning_rate=1e-3),
     learn=SimulatedPeople(100_000, 1000, 60.0),
     choose=SimulatedPeople(200_000, 32, 120.0),
     test=SimulatedPeople(300_000, 32, 240.0),

@@ -10,7 +10,7 @@ from typing import Final
 from mimamba.service.feedback.feedback_runs import BadFeedback
 from mimamba.service.feedback.sham_course import LEAST_SECONDS
 from mimamba.service.feedback.wanted_feedback import QUANTITY
-from mimamba.service.recordings.file_facts import stream_labels
+from mimamba.service.recordings.file_facts import SearchedFiles, stream_labels
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.rules.recorded_values import is_recorded
@@ -51,9 +51,7 @@ class ShamRecordings:
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
         self._searching = asyncio.Lock()
-        self._labels: dict[str, tuple[tuple[int, int], Mapping[str, frozenset[str]]]] = {}
-        """By a recording's name: its size (bytes) and time of change (ns) when its file was
-        searched, and the labels of its channels by their topic."""
+        self._searched = SearchedFiles(stream_labels)
 
     async def find(self, quantity: str) -> list[ShamRecording]:
         """Find the finished recordings with values of a quantity, the newest first.
@@ -74,8 +72,7 @@ class ShamRecordings:
 
     def _search(self, watched: Watched) -> list[ShamRecording]:
         found, every = [], self._recordings.all()
-        for gone in self._labels.keys() - {each.name for each in every}:
-            del self._labels[gone]
+        self._searched.forget_all_but({each.name for each in every})
         for each in every:
             short = each.seconds is not None and each.seconds < LEAST_SECONDS
             if each.state not in NOT_WHOLE and not short and is_recorded(watched, self._of(each)):
@@ -87,10 +84,6 @@ class ShamRecordings:
         """Return the labels of a recording; none if it goes on, or was deleted meanwhile."""
         try:
             path = self._recordings.file(recording.name)
-            status = path.stat()
+            return self._searched.result(path, path.stat())
         except (NoRecording, RecordingRefused, OSError):
             return {}
-        version, known = (status.st_size, status.st_mtime_ns), self._labels.get(recording.name)
-        if known is None or known[0] != version:
-            known = self._labels[recording.name] = version, stream_labels(path)
-        return known[1]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -31,7 +29,6 @@ from mimamba.service.storage.private_files import (
     delete_file,
     explain,
     is_regular,
-    lock_held,
     locked,
     read_regular,
     replace_file,
@@ -180,7 +177,6 @@ class People:
 
     def __init__(self, folder: Path, patience: float = LOCK_SECONDS) -> None:
         self._folder, self._patience = folder, patience
-        self._changing = threading.Lock()
 
     @property
     def calibrations_folder(self) -> Path:
@@ -227,17 +223,10 @@ class People:
         Raises LockHeld if one changes them for ``patience`` seconds, else as long as all calls
         wait; and OSError.
         """
-        seconds = self._patience if patience is None else patience
-        lock, end = self._folder.with_name(LOCK), time.monotonic() + seconds
-        if not self._changing.acquire(timeout=seconds):
-            raise lock_held(lock, seconds)
-        try:
-            for folder in (self._folder.parent, self._folder):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with locked(lock, max(0.0, end - time.monotonic())):
-                yield
-        finally:
-            self._changing.release()
+        for folder in (self._folder.parent, self._folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(self._folder.with_name(LOCK), self._patience if patience is None else patience):
+            yield
 
     @contextmanager
     def _change(self, name: str, patience: float | None = None) -> Iterator[None]:

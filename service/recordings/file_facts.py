@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Generic, TypeVar
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 from mimamba.drivers.formats.xdf.chunk_writer import STREAM_HEADER
@@ -28,6 +28,7 @@ from mimamba.drivers.formats.xdf.sample_index import (
     exact_index,
 )
 
+Result = TypeVar("Result")
 MARK: Final = f"<topic>{FEEDBACK_TOPIC}</topic>".encode()
 """Part of the header of the log's stream, which may stand anywhere in the file."""
 STREAM_ID: Final = 4
@@ -36,6 +37,37 @@ PART: Final = 1 << 16
 """Bytes that are read and searched at a time: the interpreter is free for others in between."""
 LONGEST_HEADER: Final = 8 << 20
 """Bytes of a stream's header; that of predictions has the state of the model."""
+
+
+class SearchedFiles(Generic[Result]):
+    """Results of a search of files: each file is searched once until it changes.
+
+    Parameters
+    ----------
+    search
+        Searches one file; blocks on the disk.
+    """
+
+    def __init__(self, search: Callable[[Path], Result]) -> None:
+        self._search = search
+        self._results: dict[Path, tuple[tuple[int, int], Result]] = {}
+        """With each file's size (bytes) and time of change (ns) when it was searched."""
+
+    def result(self, path: Path, found: os.stat_result) -> Result:
+        """Return the result of a file, of which ``found`` is known."""
+        version, known = (found.st_size, found.st_mtime_ns), self._results.get(path)
+        if known is None or known[0] != version:
+            known = self._results[path] = version, self._search(path)
+        return known[1]
+
+    def forget(self, path: Path) -> None:
+        """Forget a file that is deleted."""
+        self._results.pop(path, None)
+
+    def forget_all_but(self, names: Collection[str]) -> None:
+        """Forget all files but those with these names, without suffix."""
+        for gone in [each for each in self._results if each.stem not in names]:
+            self.forget(gone)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from msgspec import UnsetType
 
 from mimamba.drivers.errors import BadSource
 from mimamba.drivers.url import parse_source
-from mimamba.service.recordings.file_facts import has_feedback_log
+from mimamba.service.recordings.file_facts import SearchedFiles, has_feedback_log
 from mimamba.service.storage.folders import CannotRecord, cannot_record
 from mimamba.service.storage.private_files import delete_file, read_regular, replace_file
 from mimamba.service.storage.titles import clean_notes, clean_title
@@ -113,9 +113,8 @@ class Sidecars:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.changing = threading.RLock()
-        self._searched: dict[Path, tuple[tuple[int, int], bool]] = {}
-        """Files whose sidecars do not say if they have a log of feedback: their size (bytes) and
-        time of change (ns) when they were searched for it, and the result."""
+        self._searched = SearchedFiles(has_feedback_log)
+        """Files whose sidecars do not say if they have a log of feedback."""
 
     def change(
         self,
@@ -186,21 +185,18 @@ class Sidecars:
         The file, of which ``found`` is known, is searched once until it changes.
         """
         path = self._recording(name)
-        version = found.st_size, found.st_mtime_ns
-        searched = self._searched.get(path)
-        if searched is None or searched[0] != version:
-            searched = self._searched[path] = version, has_feedback_log(path)
+        feedback = self._searched.result(path, found)
         with self.changing:
             sidecar = load_sidecar(path)
             if sidecar.state not in ("unknown", "recording") and sidecar.feedback is None:
-                save_sidecar_if_possible(path, replace(sidecar, feedback=searched[1]))
-        return searched[1]
+                save_sidecar_if_possible(path, replace(sidecar, feedback=feedback))
+        return feedback
 
     def delete(self, name: str) -> None:
         """Delete the sidecar of a recording if there is one; raises OSError."""
         path = self._recording(name)
         with self.changing:
-            self._searched.pop(path, None)
+            self._searched.forget(path)
             delete_sidecar(path)
 
     def _read(self, name: str) -> Sidecar:

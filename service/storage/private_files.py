@@ -41,7 +41,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
-    """Keep other services from what a lock file, made here, stands for.
+    """Keep other services, and other threads, from what a lock file, made here, stands for.
 
     Raises
     ------
@@ -54,7 +54,8 @@ def locked(path: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
         end = time.monotonic() + patience
         while not _lock(file.fileno()):
             if time.monotonic() >= end:
-                raise lock_held(path, patience)
+                reason = f"another program held the lock {path.name} for {patience:g} s"
+                raise LockHeld(errno.ETIMEDOUT, reason, str(path))
             time.sleep(LOCK_PERIOD)
         yield
 
@@ -66,12 +67,6 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def lock_held(path: Path, patience: float) -> LockHeld:
-    """Return the error for a lock that was not free for ``patience`` seconds."""
-    reason = f"another program held the lock {path.name} for {patience:g} s"
-    return LockHeld(errno.ETIMEDOUT, reason, str(path))
 
 
 def explain(error: OSError, remedy: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
+
+from anyio.from_thread import start_blocking_portal
 
 from tests.service.proxy import Line, bad_line
 
@@ -22,12 +22,10 @@ class Lines:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="lines")
-        self._open = AsyncExitStack()
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._portal = self._open.enter_context(start_blocking_portal())
         return self
 
     def __exit__(
@@ -36,20 +34,17 @@ class Lines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._open.aclose(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._open.close()
 
     def add(self) -> Line:
         """Return another line."""
-        opening = self._open.enter_async_context(bad_line(self._url, "nats"))
-        return asyncio.run_coroutine_threadsafe(opening, self._loop).result()
+        line = self._portal.wrap_async_context_manager(bad_line(self._url, "nats"))
+        return self._open.enter_context(line)
 
     def cut_off(self, line: Line) -> None:
         """Let nothing through, and close nothing."""
-        self._loop.call_soon_threadsafe(line.flowing.clear)
+        self._portal.call(line.flowing.clear)
 
     def heal(self, line: Line) -> None:
         """Let everything through, first what has waited."""
-        self._loop.call_soon_threadsafe(line.flowing.set)
+        self._portal.call(line.flowing.set)

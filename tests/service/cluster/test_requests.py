@@ -13,7 +13,7 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.acquire.bus_acquirer import announce
 from mimamba.service.acquire.packet_message import samples_message
-from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
+from mimamba.service.bus.bus import Bus, Guard, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.gateway import BusSessions
@@ -29,6 +29,7 @@ from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.stream.hub import Hub
+from tests.service.bus.lost_answers import lost_answer
 from tests.service.cluster.test_mirroring import Tap
 from tests.service.cluster.test_take_over import Told, packet, run
 from tests.service.models import random_checkpoint
@@ -329,9 +330,7 @@ class LosingBus(InProcessBus):
     ) -> asyncio.Future[int]:
         if not self.lost and "-lost-" in (name or ""):
             self.lost = True
-            unsure: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            unsure.set_exception(NotStored("no answer"))
-            return unsure
+            return lost_answer()
         return await super().send(subject, payload, name=name, guard=guard, only=only)
 
 

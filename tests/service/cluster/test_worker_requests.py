@@ -17,6 +17,7 @@ from mimamba.service.cluster.request_messages import BeginBaseline, FindHops, Re
 from mimamba.service.cluster.requests import HOLD_SECONDS, make_void, take_in_time
 from mimamba.service.cluster.worker_requests import WorkerRequests
 from mimamba.service.sessions.model_choice import ModelChoice
+from tests.service.bus.lost_answers import lost_answer
 from tests.service.bus.nats_server import running
 from tests.service.cluster.test_requests import Crew
 from tests.service.cluster.test_take_over import run
@@ -60,9 +61,7 @@ class LameBus(NATSBus):
         if self.late is None or ".taken." in subject:
             return await send()
         self.late.append(send)
-        lost: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        lost.set_exception(NotStored("no answer"))
-        return lost
+        return lost_answer()
 
     async def arrive(self) -> None:
         """Let what is late arrive."""

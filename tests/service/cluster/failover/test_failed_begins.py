@@ -14,6 +14,7 @@ from mimamba.service.cluster.subjects import feedback_key, pack, recording_key, 
 from mimamba.service.people.people import People
 from mimamba.service.recordings.sidecar import Sidecar
 from mimamba.service.sessions.model_choice import ModelChoice
+from tests.service.bus.lost_answers import lost_answer
 from tests.service.bus.nats_server import running
 from tests.service.cluster.failover.test_bus_feedback import REAL
 from tests.service.cluster.failover.test_bus_studies import LONG, StudyGateway
@@ -41,9 +42,7 @@ class UnheardBus(NATSBus):
             return stored
         await asyncio.wait([stored])
         stored.exception()  # nobody is told of it
-        lost: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        lost.set_exception(NotStored("no answer"))
-        return lost
+        return lost_answer()
 
 
 def test_what_could_not_begin_never_begins(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from mimamba.service.bus.bus import Guard, NotStored, Overtaken, publish
+from mimamba.service.bus.bus import Guard, Overtaken, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.failover.watched_keys import HeldKey
+from tests.service.bus.lost_answers import lost_answer
 
 KEY = "keys.study.a"
 
@@ -31,9 +32,7 @@ class SilentBus(InProcessBus):
         if not self.silent:
             return stored
         stored.exception()  # nobody is told of it
-        lost: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        lost.set_exception(NotStored("no answer"))
-        return lost
+        return lost_answer()
 
 
 def test_a_key_is_not_overtaken_by_what_its_own_gateway_stored_unknown_to_it() -> None:
