@@ -287,6 +287,10 @@ class SimulateDriver:
         self._plan(self._start, 0.0)
         return chunk
 
+    def prepare(self) -> bool:
+        """Generate samples that will be due soon: see ``Paced``."""
+        return self._synthesizer.prepare()
+
     def _plan(self, start: float, elapsed: float) -> None:
         """Find the next samples to send, and when they are due."""
         self._span = self._schedule.span(self._next, elapsed)

@@ -194,6 +194,13 @@ class Synthesizer:
         self.position += n_times
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def prepare(self) -> bool:
+        """Generate the next blocks if less than one waits to be taken; return whether it did."""
+        if len(self._rest) >= self._n_times:
+            return False
+        self._rest = np.concatenate([self._rest, self._generate()])
+        return True
+
     def truth(self, index: ArrayLike) -> ScriptedState:
         """Return the scripted valence and arousal at samples, generated or not."""
         return self._script.truth(index)

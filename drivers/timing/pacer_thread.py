@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Protocol, runtime_checkable
@@ -19,13 +20,19 @@ from mimamba.drivers.timing.clock import local_clock
 TICK = 0.015
 """Seconds between two times at which chunks are made, so that many are made together: a headset's
 radio sends every 7.5 to 30 ms, too."""
-LONGEST_SLEEP = 0.2
-"""Seconds after which the end of a source is seen, at the latest."""
 LONGEST_HOLD = 0.005
 """Seconds for which chunks are made while the compute loop waits; the others are made after it."""
+LATE = 0.1
+"""Seconds after which a source that is still due is late: then the pacer takes no rest, and holds
+the lock for longer. Else hundreds of sources that begin together, or go on together after the
+machine has slept, would never catch up."""
+LONGEST_LATE_HOLD = 0.05
+"""Seconds for which chunks are made while the compute loop waits and sources are late."""
+MOST_ASKED = 64
+"""Number of sources that are asked in a row if they have anything to prepare."""
 LOOK_PERIOD = 0.05
 """Seconds between two times at which all sources are asked if they are closed, also those that are
-not due."""
+not due, and after which a new one is seen, at the latest."""
 
 
 @runtime_checkable
@@ -44,6 +51,14 @@ class Paced(Protocol):
         """Return the chunk that is due at ``now`` (LSL clock, s), else the time of the next.
 
         That is infinite if nothing will come any more.
+        """
+        ...
+
+    def prepare(self) -> bool:
+        """Do some of the work on later chunks; return whether there was any.
+
+        It is called while nothing is late, so that sources which began together do not do such
+        work at the same time.
         """
         ...
 
@@ -68,14 +83,22 @@ class Pacer:
     ----------
     now
         The LSL clock, s.
+    sleep
+        Sleeps for a short time, s.
     """
 
-    def __init__(self, now: Callable[[], float] = local_clock) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float] = local_clock,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._now = now
+        self._sleep = sleep
         self._sources: list[_PacedSource] = []
         self._lock = threading.Lock()
-        self._joined = threading.Event()
         self._running = False
+        self._asked = 0
+        """Place of the source that was asked last to prepare something."""
         self._look = 0.0
         """Time at which all sources are asked next if they are closed."""
 
@@ -90,7 +113,6 @@ class Pacer:
             if not self._running:
                 self._running = True
                 threading.Thread(target=self._run, name="pacer", daemon=True).start()
-        self._joined.set()
         source.done.wait()
         if source.error is not None:
             raise source.error
@@ -98,7 +120,7 @@ class Pacer:
     def _run(self) -> None:
         while sources := self._present():
             begun = self._now()
-            made, ended = self._make(sources, begun)
+            made, ended, behind = self._make(sources, begun)
             for source, chunk in made:
                 # What one made before it failed is taken, also if it has closed itself.
                 closed = source.driver.closed and ended.get(source) is None
@@ -110,13 +132,13 @@ class Pacer:
                     self._end(source, error)
             for source, reason in ended.items():
                 self._end(source, reason)
+            if behind:
+                continue
+            self._prepare(sources)
             due = min((source.due for source in sources), default=0.0)
             rest = max(due, begun + TICK) - self._now()
-            self._joined.clear()
-            if rest > TICK:
-                self._joined.wait(min(rest, LONGEST_SLEEP))
-            elif rest > 0:
-                time.sleep(rest)  # which costs less than to wait for an event
+            if rest > 0:
+                self._sleep(min(rest, LOOK_PERIOD))
 
     def _present(self) -> list[_PacedSource]:
         """Return the sources that go on; without any, the thread ends."""
@@ -126,10 +148,11 @@ class Pacer:
 
     def _make(
         self, sources: list[_PacedSource], now: float
-    ) -> tuple[list[tuple[_PacedSource, Chunk]], dict[_PacedSource, BaseException | None]]:
+    ) -> tuple[list[tuple[_PacedSource, Chunk]], dict[_PacedSource, BaseException | None], bool]:
         """Make the chunks that are due, and note when the next ones are.
 
-        Returns them, and the sources that end after them, with their errors.
+        Returns them, the sources that end after them, with their errors, and whether some that have
+        still to be asked are late.
         """
         made: list[tuple[_PacedSource, Chunk]] = []
         ended: dict[_PacedSource, BaseException | None] = {}
@@ -138,10 +161,12 @@ class Pacer:
             ended = {source: None for source in sources if source.driver.closed}
         due = [source for source in sources if source.due <= now and source not in ended]
         if not due:
-            return made, ended
+            return made, ended, False
         with COMPUTE_LOCK:  # once for all, as each release wakes the thread that waits for it
             begun = self._now()  # only now: a round of the loop may have held the lock for longer
-            for source in sorted(due, key=_due):  # so that all have their turn
+            waiting = deque(sorted(due, key=_due))  # so that all have their turn
+            while waiting:
+                source = waiting.popleft()
                 try:
                     while source.due <= now and not source.driver.closed:
                         found = source.driver.make(now)
@@ -153,9 +178,26 @@ class Pacer:
                     ended[source] = error
                 if source.driver.closed:
                     ended.setdefault(source, None)
-                if self._now() - begun > LONGEST_HOLD:
+                behind = bool(waiting) and now - waiting[0].due > LATE
+                if self._now() - begun > (LONGEST_LATE_HOLD if behind else LONGEST_HOLD):
                     break
-        return made, ended
+        return made, ended, behind
+
+    def _prepare(self, sources: list[_PacedSource]) -> None:
+        """Let one source prepare chunks: the next one, in turn, that has anything to prepare."""
+        with COMPUTE_LOCK:
+            for _ in range(min(MOST_ASKED, len(sources))):
+                self._asked = (self._asked + 1) % len(sources)
+                source = sources[self._asked]
+                if source.done.is_set() or source.driver.closed:
+                    continue
+                try:
+                    prepared = source.driver.prepare()
+                except BaseException as error:  # noqa: BLE001  raised in the reader's thread
+                    self._end(source, error)
+                    return
+                if prepared:
+                    return
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:
         """End a source with its first error; one that has ended may be closed as well."""

@@ -42,6 +42,9 @@ class Scripted:
         self._next += 1
         return Chunk(np.zeros((1, 1), np.float32), np.array([due]), self._next - 1)
 
+    def prepare(self) -> bool:
+        return False
+
 
 class Reader:
     """Follows a source in a thread until it has ``enough`` chunks; then it closes the source."""
@@ -123,6 +126,9 @@ class Busy:
             self.closed = True
         return now + 1e-6
 
+    def prepare(self) -> bool:
+        return False
+
 
 class Silent:
     """A source of which nothing comes any more."""
@@ -134,6 +140,108 @@ class Silent:
     def make(self, now: float) -> float:  # noqa: ARG002
         self.asked.set()
         return math.inf
+
+    def prepare(self) -> bool:
+        return False
+
+
+class Clock:
+    """A clock that goes on only with sleeps and with work, once ``n_sources`` have begun."""
+
+    def __init__(self, n_sources: int) -> None:
+        self.time = 0.0
+        self.sources: set[object] = set()
+        self._n_sources = n_sources
+
+    @property
+    def begun(self) -> bool:
+        return len(self.sources) == self._n_sources
+
+    def now(self) -> float:
+        return self.time
+
+    def work(self, seconds: float) -> None:
+        self.time += seconds if self.begun else 0.0
+
+
+class Costly:
+    """A source with chunks every 40 ms, from ``begin`` to ``end``, s.
+
+    Each takes 1 ms to make. ``late`` is how late the last one was made, s; ``prepared`` are the
+    times at which it has prepared something, also 1 ms long.
+    """
+
+    def __init__(self, clock: Clock, begin: float, end: float, fails: bool = False) -> None:
+        self.closed = False
+        self.late = math.inf
+        self.prepared: list[float] = []
+        self._clock, self._due, self._end, self._fails = clock, begin, end, fails
+        self._made = 0
+
+    def make(self, now: float) -> Chunk | float:
+        self._clock.sources.add(self)
+        if not self._clock.begun:
+            return now + 1e-9
+        if self._due > now:
+            return self._due
+        self._clock.work(0.001)
+        self.late = self._clock.time - self._due
+        self.closed = self._due >= self._end
+        self._due += 0.04
+        self._made += 1
+        return Chunk(np.zeros((1, 1), np.float32), np.array([self._due]), self._made - 1)
+
+    def prepare(self) -> bool:
+        if not self._clock.begun:
+            return False
+        if self._fails:
+            raise ZeroDivisionError
+        self._clock.work(0.001)
+        self.prepared.append(self._clock.time)
+        return True
+
+
+def follow_all(pacer: Pacer, sources: list[Costly]) -> list[type[BaseException] | None]:
+    """Follow sources until they are closed; return their errors."""
+    errors: dict[Costly, type[BaseException] | None] = {}
+
+    def follow(source: Costly) -> None:
+        try:
+            pacer.follow(source, lambda _: None)
+            errors[source] = None
+        except ZeroDivisionError as error:
+            errors[source] = type(error)
+
+    followers = [threading.Thread(target=follow, args=(source,)) for source in sources]
+    for follower in followers:
+        follower.start()
+    for follower in followers:
+        follower.join()
+    return [errors[source] for source in sources]
+
+
+def test_sources_that_are_late_catch_up_though_they_take_most_of_the_time() -> None:
+    clock = Clock(30)
+    sources = [Costly(clock, -3.0, 20.0) for _ in range(30)]  # as after a pause of three seconds
+    follow_all(Pacer(clock.now, clock.work), sources)
+    assert max(source.late for source in sources) < 0.2
+
+
+def test_one_source_prepares_at_a_time_in_turn_while_nothing_is_late() -> None:
+    clock = Clock(3)
+    sources = [Costly(clock, 0.0, 2.0) for _ in range(3)]
+    follow_all(Pacer(clock.now, clock.work), sources)
+    times = sorted((time, n) for n, source in enumerate(sources) for time in source.prepared)
+    assert len(times) > 30
+    assert np.diff([time for time, _ in times]).min() > 0.01
+    assert all({n for _, n in times[at : at + 3]} == {0, 1, 2} for at in range(0, 30, 3))
+
+
+def test_a_source_that_fails_to_prepare_ends_alone() -> None:
+    clock = Clock(2)
+    sources = [Costly(clock, 0.0, 2.0, fails) for fails in (True, False)]
+    assert follow_all(Pacer(clock.now, clock.work), sources) == [ZeroDivisionError, None]
+    assert sources[1].closed
 
 
 def test_the_wait_for_the_lock_takes_no_time_from_what_is_due() -> None:
