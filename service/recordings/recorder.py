@@ -152,7 +152,7 @@ class Recorder:
     session
         An open session.
     on_end
-        Called once, in the recorder's thread, when the file is closed.
+        Called once, in the recorder's thread, when the file is complete, just before it is closed.
     lease
         The right to write the file; None where no other process continues it.
     position
@@ -331,8 +331,10 @@ class Recorder:
             ending = RecordingEnd(f"the file could not be written: {found}", self._try_finish())
         finally:
             self._session.watchers.discard(self)
-            self._writer.close()
-            self._on_end(replace(ending, seconds=self._seconds))
+            try:
+                self._on_end(replace(ending, seconds=self._seconds))
+            finally:
+                self._writer.close()  # the lock keeps others from the file until its end is noted
             why = f": {ending.reason}" if ending.reason else ""
             self._session.report_recording(f"the recording {self._path.stem} ended{why}")
 

@@ -2,7 +2,8 @@
 
 The lease is a message on the bus with the place that the file has reached, renewed at each fsync.
 Whoever has the folder with the file takes it over, and reads on from there: the bus keeps results
-for five minutes. A lock on the file keeps a recorder that was only slow from writing beside it.
+for five minutes. A lock on the file keeps a recorder that was only slow from writing beside it. One
+that is cut off from the bus leaves its file to another gateway that asks for it in the folder.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pathlib import Path
 import msgspec
 
 from mimamba.drivers.errors import BadRecording
-from mimamba.service.bus.bus import Bus, Overtaken
+from mimamba.service.bus.bus import Bus, NotStored, Overtaken
 from mimamba.service.cluster.failover.watched_keys import (
+    HeldKey,
     HeldLease,
     HeldState,
     NotedKey,
@@ -35,6 +37,11 @@ from mimamba.service.storage.folders import CannotRecord
 log = logging.getLogger(__name__)
 
 
+SILENT_SECONDS = 3.0
+"""Seconds without a renewed lease after which another gateway asks for the file: a recorder renews
+it every 2 s."""
+
+
 class RecordingState(HeldState, frozen=True):
     """A recording in progress: its gateway, its facts, and the place in its file, if it has one."""
 
@@ -44,6 +51,52 @@ class RecordingState(HeldState, frozen=True):
     def at(self, position: RecorderPosition) -> RecordingState:
         """Return the same recording at another place in its file."""
         return msgspec.structs.replace(self, position=position)
+
+
+class RecordingLease(HeldLease[RecorderPosition]):
+    """The right to write a recording's file.
+
+    Without the bus it goes on, until another gateway of the folder asks for the file.
+
+    Parameters
+    ----------
+    key, state_at
+        As for ``HeldLease``; the message is this gateway's.
+    path
+        The file.
+    """
+
+    def __init__(
+        self, key: HeldKey, state_at: Callable[[RecorderPosition], HeldState], path: Path
+    ) -> None:
+        super().__init__(key, state_at, held=True)
+        self._asked = asked_for(path)
+
+    def renew(self, position: RecorderPosition) -> bool:
+        """Note a position; return False if another gateway has the file now, or is to have it."""
+        try:
+            self._key.store(pack(self._state_at(position)))
+        except Overtaken:
+            return False
+        except NotStored:
+            return not self._asked.exists()
+        self._forget_asking()
+        return True
+
+    def give_up(self) -> None:
+        """Note that it is over."""
+        super().give_up()
+        self._forget_asking()
+
+    def _forget_asking(self) -> None:
+        """Remove what another gateway asked while this one seemed to be gone."""
+        with contextlib.suppress(OSError):
+            self._asked.unlink(missing_ok=True)
+
+
+def asked_for(path: Path) -> Path:
+    """Return the file beside a recording's that is there while another gateway asks for it."""
+    return path.with_name(f".{path.name}.asked")
 
 
 class BusRecordings(Recordings):
@@ -145,7 +198,7 @@ class BusRecordings(Recordings):
                 f"The session {session.name} is recorded by another service from now on. "
                 "Stop that recording first."
             )
-        lease = HeldLease(key, state.at, held=True)
+        lease = RecordingLease(key, state.at, path)
         try:
             recorder = Recorder(path, session, self._ending(sidecar, lease), lease)
         except BaseException:
@@ -153,9 +206,7 @@ class BusRecordings(Recordings):
             raise
         return recorder
 
-    def _ending(
-        self, sidecar: Sidecar, lease: HeldLease[RecorderPosition]
-    ) -> Callable[[RecordingEnd], None]:
+    def _ending(self, sidecar: Sidecar, lease: RecordingLease) -> Callable[[RecordingEnd], None]:
         def end(ending: RecordingEnd) -> None:
             self._ended(sidecar, ending)
             if not ending.elsewhere:
@@ -173,9 +224,19 @@ class BusRecordings(Recordings):
         path = self._path(name)
         if self._closed or name in self._running or not path.exists():
             return False
-        if state.gateway != self._gateway and await self._bus.is_there(state.gateway):
-            return False
-        return not await asyncio.to_thread(is_being_written, path)
+        mine = state.gateway == self._gateway
+        if not mine and await self._bus.is_there(state.gateway):
+            # The server may not see that a gateway is cut off.
+            key = recording_key(state.sidecar.session or "")
+            if self._keys.silence(key) < SILENT_SECONDS:
+                return False
+            await self._bus.newest(key)  # raises NotStored if it is this one that is cut off
+        if not await asyncio.to_thread(is_being_written, path):
+            return True
+        if not mine:
+            with contextlib.suppress(OSError):
+                asked_for(path).touch(mode=0o600)
+        return False
 
     async def _take_over(self, noted: NotedKey[RecordingState]) -> None:
         name = noted.state.sidecar.name
@@ -183,7 +244,8 @@ class BusRecordings(Recordings):
             await self._keys.clear(noted)  # it never began, or ended while the bus did not answer
             return
         state = msgspec.structs.replace(noted.state, gateway=self._gateway)
-        lease = HeldLease(await self._keys.take(noted, state), state.at, held=True)
+        path = self._path(name)
+        lease = RecordingLease(await self._keys.take(noted, state), state.at, path)
         session = await self._find(state.sidecar.session or "")
         try:
             await asyncio.to_thread(self._continue, state, session, lease)
@@ -191,14 +253,14 @@ class BusRecordings(Recordings):
             extra = {"recording": name, "reason": str(error)}
             log.warning("a recording does not go on", extra=extra)
             with contextlib.suppress(BadRecording):  # its sidecar says so
-                await asyncio.to_thread(recover_recording, self._path(name))
+                await asyncio.to_thread(recover_recording, path)
             await asyncio.to_thread(lease.give_up)
 
     def _continue(
         self,
         state: RecordingState,
         session: Session | None,
-        lease: HeldLease[RecorderPosition],
+        lease: RecordingLease,
     ) -> None:
         """Go on with a recording; raises CannotRecord or SessionOver where that is impossible."""
         sidecar, position = state.sidecar, state.position

@@ -14,7 +14,6 @@ from mimamba.service.bus.bus import Bus, NotStored
 from mimamba.service.cluster.failover.bus_recordings import BusRecordings
 from mimamba.service.cluster.failover.watched_keys import (
     LOOK_SECONDS,
-    PATIENCE,
     HeldState,
     NotedKey,
     WatchedKeys,
@@ -24,6 +23,11 @@ from mimamba.service.feedback.session_runs import AnyRun, SessionRun
 from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
+
+
+FILE_SECONDS = 7.0
+"""Seconds to wait until a gateway goes on with a run's recording: one that was cut off has left the
+file by then."""
 
 
 class RunState(HeldState, frozen=True):
@@ -159,16 +163,18 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
         """Return whether a run is to go on here."""
         if state.gateway == self._gateway:
             return not self.is_here(state)
+        recording = state.recording
+        if recording and self._recordings.writes(recording):
+            return True  # it began at the run's gateway, which is gone or cut off
         if await self._bus.is_there(state.gateway):
             self._waiting.pop((state.session, state.id), None)
             return False
-        recording = state.recording
         writer = recording and self._recordings.writer_of(state.session, recording)
-        if not recording or not writer or self._recordings.writes(recording):
+        if not recording or not writer:
             return True
         # If nobody has the recording's file, the run goes on without.
         since = self._waiting.setdefault((state.session, state.id), time.monotonic())
-        return time.monotonic() - since > PATIENCE and not await self._bus.is_there(writer)
+        return time.monotonic() - since > FILE_SECONDS and not await self._bus.is_there(writer)
 
 
 def _is(run: SessionRun, state: RunState) -> bool:

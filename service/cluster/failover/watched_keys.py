@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import TimeoutError as NoAnswer
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -51,11 +52,15 @@ Position = TypeVar("Position")
 
 @dataclass(frozen=True)
 class NotedKey(Generic[State]):
-    """The newest message of a key: its subject, its number, and what it says."""
+    """The newest message of a key: its subject, its number, what it says, and when it came.
+
+    ``came`` is on the clock of ``time.monotonic``, s.
+    """
 
     subject: str
     sequence: int
     state: State
+    came: float = field(default_factory=time.monotonic)
 
 
 class HeldKey:
@@ -264,6 +269,12 @@ class WatchedKeys(Generic[State]):
         """Return what a key says; None if there is none."""
         noted = self._noted.get(subject)
         return None if noted is None else noted.state
+
+    def silence(self, subject: str) -> float:
+        """Return for how long a key has not been renewed while this gateway was connected, s."""
+        noted = self._noted.get(subject)
+        came = -math.inf if noted is None else noted.came
+        return time.monotonic() - max(came, self._bus.connected_since)
 
     def all(self) -> list[State]:
         """Return what all keys say."""

@@ -231,6 +231,7 @@ class Cluster:
         self.ports = [port_of(each) for each in self._keepers]
         self.workers = [self._worker(), self._worker()]
         self.gateways = [self._gateway(port) for port in self.ports]
+        self._beginner = self.gateways[0]
         for each in self.workers:
             each.wait_for("is on the bus")
         url, source = server.url, "simulate://"
@@ -268,14 +269,17 @@ class Cluster:
     def _at(self, nth: int) -> str:
         return f"http://127.0.0.1:{self.ports[nth]}"
 
-    def _find_recorder(self) -> int:
-        """Wait until a gateway goes on with the recording; return which one it is."""
+    def _follow_recorder(self) -> None:
+        """Wait until a gateway goes on with the recording, and note which one it is."""
         end = time.monotonic() + STARTING
         while time.monotonic() < end:
             for nth, each in enumerate(self.gateways):
-                running = each.log.read_text(errors="replace").count("recording goes on")
-                if running:
-                    return nth
+                said = each.log.read_text(errors="replace")
+                begun = said.count("recording goes on") + (each is self._beginner)
+                if begun > said.count("another service goes on"):
+                    self.hand_overs += 1
+                    self._recorder = nth
+                    return
             time.sleep(0.1)
         raise AssertionError("no gateway goes on with the recording")
 
@@ -315,7 +319,10 @@ class Cluster:
         nth = await self._computing(bus) if worker else random.randrange(2)
         nth = self._recorder if what in ("recorder", "cut-recorder") else nth
         if what in ("cut", "cut-recorder"):
-            return await self._cut_off((self.workers if worker else self.gateways)[nth], viewers)
+            waited = await self._cut_off((self.workers if worker else self.gateways)[nth], viewers)
+            if not worker:
+                await asyncio.to_thread(self._follow_recorder)
+            return waited
         moment = time.monotonic()
         if what == "freeze":
             process = self.workers[nth].process
@@ -334,8 +341,7 @@ class Cluster:
         ready = "is on the bus" if what == "worker" else "mimamba is at"
         await asyncio.to_thread(roles[nth].wait_for, ready)
         if what != "worker" and nth == self._recorder:
-            self._recorder = await asyncio.to_thread(self._find_recorder)
-            self.hand_overs += 1
+            await asyncio.to_thread(self._follow_recorder)
         return waited
 
     def stop(self) -> None:

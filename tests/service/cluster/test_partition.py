@@ -25,6 +25,7 @@ from mimamba.service.cluster.subjects import (
 )
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.protocol.messages import LinkMessage
+from mimamba.service.recordings.recordings import RecordingRefused
 from mimamba.service.recordings.verify import compare, load_recorded
 from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.session import Session
@@ -82,6 +83,22 @@ async def order_of_a_deaf_worker(crew: Crew, session: Session) -> None:
     assert await lost() == before
 
 
+async def moved(first: Gateway, second: Gateway) -> None:
+    """A recording moves, and only one of two gateways writes it."""
+    while not second.recordings.running:
+        await asyncio.sleep(0.01)
+    assert not first.recordings.running
+
+
+async def all_received(gateways: list[Gateway], packets: int) -> None:
+    """All gateways get the signal of so many packets."""
+    for gateway in gateways:
+        session = await gateway.sessions.find("a.b")
+        assert session is not None
+        while (session.check_open().expected or 0) < 12 * packets:
+            await asyncio.sleep(0.01)
+
+
 def check_predictions(crew: Crew, path: str) -> None:
     """They are those of a decoder that nobody cuts off."""
     whole = packet(0, 0, 12 * crew.sent).chunk
@@ -93,7 +110,7 @@ def check_predictions(crew: Crew, path: str) -> None:
 
 
 def test_nothing_is_lost_or_doubled_over_a_partition(tmp_path: Path) -> None:
-    """Another worker takes over, the cut-off one is refused, and a recording catches up."""
+    """Another worker takes over, the cut-off one is refused; another gateway goes on recording."""
     random_checkpoint(tmp_path)
     path = str(tmp_path / "random.safetensors")
     choice = ModelChoice(path, required=True)
@@ -125,7 +142,7 @@ def test_nothing_is_lost_or_doubled_over_a_partition(tmp_path: Path) -> None:
                 while second._find("a.b") is None:
                     await asyncio.sleep(0.01)
                 await crew.told.until_predicted(12 * crew.sent // 64)
-                assert not gateways[1].recordings.running
+                await moved(*gateways)
                 to_worker.flowing.set()
                 to_gateway.flowing.set()
                 while second._find("a.b") is not None:  # it moves back
@@ -133,9 +150,10 @@ def test_nothing_is_lost_or_doubled_over_a_partition(tmp_path: Path) -> None:
                 await crew.told.until_predicted(12 * crew.sent // 64)
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
-                while (recorded.check_open().expected or 0) < 12 * crew.sent:
-                    await asyncio.sleep(0.01)
-                info = await asyncio.to_thread(gateways[0].recordings.stop, "r", False)
+                await all_received(gateways, crew.sent)
+                with pytest.raises(RecordingRefused, match="written by another service"):
+                    await asyncio.to_thread(gateways[0].recordings.stop, "r", False)
+                info = await asyncio.to_thread(gateways[1].recordings.stop, "r", False)
                 assert (info.state, info.reason) == ("finished", None)
                 check_predictions(crew, path)
                 for gateway in gateways:

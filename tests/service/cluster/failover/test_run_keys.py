@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from mimamba.service.bus.bus import publish
@@ -44,6 +45,26 @@ def test_a_run_is_that_of_its_session_alone(tmp_path: Path) -> None:
             await asyncio.to_thread(keys.ask, study_key(name))
             assert live.elsewhere is elsewhere
         assert not keys.is_here(own)
+
+    with staged(None) as stage:
+        asyncio.run(scene(stage.session))
+
+
+def test_a_run_follows_its_recording_from_a_gateway_that_seems_to_be_there(tmp_path: Path) -> None:
+    protocol = parse_study(STUDY, tmp_path / "rest.toml")
+
+    async def scene(session: Session) -> None:
+        bus = InProcessBus(Exchange())
+        await bus.answer("there")
+        recordings = BusRecordings(tmp_path, bus, "here", find)
+        place = STUDY_KEYS, StudyState, study_key, "here", recordings, find
+        keys: RunKeys[StudyState, LiveStudy] = RunKeys(bus, *place, list)
+        progress = replace(LiveStudy(session, protocol, recordings).entry().progress, recording="r")
+        state = StudyState("there", session.name, StudyPosition("rest", protocol, progress, 0.0))
+        assert not await keys._is_left(state)
+        await asyncio.to_thread(recordings.start, session, "r", None, None)
+        assert await keys._is_left(state)
+        await asyncio.to_thread(recordings.stop, "r", False)
 
     with staged(None) as stage:
         asyncio.run(scene(stage.session))
