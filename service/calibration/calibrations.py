@@ -135,6 +135,8 @@ class Calibrations:
             If its source is unsuitable.
         PersonRefused, DamagedPerson, CannotKeep, CannotCalibrate
             If the person or the files do not permit it.
+        SittingTaken
+            If another service goes on with a calibration of the person.
         """
         with self._changing:
             self._check_free(session, person)
@@ -145,7 +147,7 @@ class Calibrations:
             record = self._new(session, person, plan, checked_head)
             for each in self._live.values():
                 if each.record.person == person:
-                    each.wait()  # until everything is written, and it has its file no more
+                    each.close()
             earlier = self.sittings.all(person)
             same = [each for each in earlier if each.is_like(record)]
             unfinished = next((each for each in same if self._resumable(each)), None)
@@ -217,7 +219,7 @@ class Calibrations:
         self._judges.close()
         self.refits.close()
         for live in list(self._live.values()):
-            live.wait()
+            live.close()
 
     def _check_free(self, session: Session, person: str) -> None:
         for other, live in list(self._live.items()):

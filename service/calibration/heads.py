@@ -128,6 +128,8 @@ class Heads:
             If there is no such head.
         CalibrationRefused
             If ``confirm`` is not its name, or a session uses it.
+        SittingTaken
+            If another service goes on with its calibration.
         CannotCalibrate
             If its files cannot be deleted.
         """

@@ -74,7 +74,7 @@ class LiveCalibration:
     MontageError, SignalError
         If the source is unsuitable.
     CannotCalibrate
-        If its files cannot be written.
+        If its files cannot be written, or another service goes on with a calibration of the person.
     """
 
     def __init__(
@@ -157,7 +157,8 @@ class LiveCalibration:
         self._judge()
 
     def settle(self, record: SittingRecord, phase: Literal["done", "failed"]) -> None:
-        """Take the result, and report it; from any thread."""
+        """Take the result, and report it; from any thread, after all is on the disk."""
+        self._file.close()
         self.machine.state = msgspec.structs.replace(self.machine.state, phase=phase)
         self.record = msgspec.structs.replace(record, state=self.machine.state)
         self.report(record.verdict)
@@ -168,11 +169,16 @@ class LiveCalibration:
             with self.session.between_chunks():
                 self.failure = "the person was deleted"
                 self.stop(self.failure)
-        self.wait()
+        self.close()
 
     def wait(self) -> None:
         """Wait until everything is on the disk."""
         self._writer.join()
+
+    def close(self) -> None:
+        """Leave the files, once everything is on the disk: another service can go on with them."""
+        self.wait()
+        self._file.close()
 
     def report(self, verdict: VerdictNote | None = None) -> None:
         """Send the progress to those who follow the session."""
@@ -281,7 +287,8 @@ class LiveCalibration:
                     log.exception("a calibration cannot be written")
                     self.failure = str(error)
         finally:
-            self._file.close()
+            if self.machine.state.phase != "judging":  # its result is to be written, too
+                self._file.close()
 
 
 def _chunk(first: int, data: Samples, sfreq: float) -> Chunk:

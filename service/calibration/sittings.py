@@ -58,6 +58,10 @@ class CannotCalibrate(UserError):
     """A calibration's files cannot be read or written."""
 
 
+class SittingTaken(CannotCalibrate):
+    """Another service goes on with a calibration."""
+
+
 class DayCheck(Struct, frozen=True):
     """Check of a head on a later day: how many blocks and ratings were right."""
 
@@ -242,17 +246,22 @@ class Sittings:
     def open_signal(self, record: SittingRecord) -> SignalFile:
         """Open a sitting's signal to continue it.
 
-        Raises CannotCalibrate as ``changing``, and if another service has it open.
+        Raises CannotCalibrate as ``changing``, and SittingTaken if another service goes on with
+        it, or with another one of the person.
         """
         with self.changing(record.person):
+            for path in self._folder(record.person).glob("*.samples"):
+                self._check_ended(record.person, path)
             self._make_folder(record.person)
-            try:
-                return SignalFile(self.signal_path(record), record.info.n_channels)
-            except BlockingIOError:
-                raise CannotCalibrate(
-                    f"Expected the calibration {record.id} to continue it, but another service "
-                    "goes on with it. Finish or stop it there."
-                ) from None
+            return SignalFile(self.signal_path(record), record.info.n_channels)
+
+    def _check_ended(self, person: str, signal: Path) -> None:
+        """Raise SittingTaken if a sitting, judged or not, goes on; called while ``alone``."""
+        if is_locked(signal):
+            raise SittingTaken(
+                f"Expected that the calibration {signal.stem} of {person} has ended, but another "
+                "service goes on with it. Finish or stop it there."
+            )
 
     def save(self, record: SittingRecord, head: bytes | None = None) -> None:
         """Write a record, and the file of its head, on the disk when this returns.
@@ -308,8 +317,12 @@ class Sittings:
             return moments
 
     def delete(self, record: SittingRecord) -> None:
-        """Delete a sitting with its head, signal and ratings; raises CannotCalibrate."""
+        """Delete a sitting with its head, signal and ratings.
+
+        Raises CannotCalibrate, and SittingTaken if another service goes on with it.
+        """
         with self.alone(record.person):
+            self._check_ended(record.person, self.signal_path(record))
             for path in (
                 self.head_path(record),
                 self.signal_path(record),
@@ -339,7 +352,7 @@ class Sittings:
 class SignalFile:
     """A sitting's signal, open to be continued; whole frames only are kept.
 
-    It is locked, so that no other process writes it. Raises BlockingIOError if another has it.
+    It is locked until it is closed: its sitting goes on until then.
 
     Parameters
     ----------
@@ -383,6 +396,20 @@ class SignalFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a signal is open to be continued; raises OSError."""
+    if not is_regular(path):
+        return False
+    file = os.open(path, os.O_RDONLY | NO_LINK | BINARY)
+    try:
+        lock_file(file, shared=True)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def read_frames(path: Path, n_channels: int) -> Iterator[tuple[int, int, Samples]]:

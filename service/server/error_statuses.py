@@ -30,7 +30,7 @@ from mimamba.service.auth.issued_tokens import CannotKeepTokens, NoToken, TokenR
 from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.calibrations import CalibrationRefused, NoCalibration
 from mimamba.service.calibration.plan import PlanError
-from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting
+from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting, SittingTaken
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.feedback.allocations import BadAllocation
@@ -109,6 +109,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     StudyRefused: (409, "Not possible with this study"),
     StudyChanged: (412, "The study has changed"),
     CannotKeepStudy: (507, "The study cannot be written"),
+    SittingTaken: (409, "Not possible with this calibration"),
     CannotCalibrate: (507, "The calibration cannot be written"),
     ClusterFull: (503, "The workers are full"),
     NotStored: (503, "The bus does not answer"),

@@ -17,16 +17,20 @@ from mimamba.service.calibration.calibrations import (
     Calibrations,
     NoCalibration,
 )
+from mimamba.service.calibration.heads import Heads
 from mimamba.service.calibration.sittings import (
     CannotCalibrate,
     NoSitting,
+    SittingRecord,
+    Sittings,
+    SittingTaken,
     read_attempt,
     read_frames,
 )
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.people.people import People
 from mimamba.service.protocol.personal import CalibrationEntry
-from mimamba.service.sessions.session import SessionOver
+from mimamba.service.sessions.session import Session, SessionOver
 from tests.service.calibration.wearer import PLAN, Wearer, make_calibrations
 from tests.service.forked import LoadedProgram
 from tests.service.scripted import Stage, staged
@@ -48,7 +52,17 @@ def sitting(folder: Path, gain: float = 3.0) -> Iterator[tuple[Stage, Calibratio
 
 def test_the_verdict_is_that_of_the_offline_core(tmp_path: Path) -> None:
     with sitting(tmp_path) as (stage, calibrations, wearer):
+        refused: list[SittingTaken] = []
+
+        def delete(_: Session, record: SittingRecord) -> None:
+            try:
+                Sittings(People(tmp_path / "people")).delete(record)  # another service
+            except SittingTaken as error:
+                refused.append(error)
+
+        calibrations.on_judged = delete
         wearer.until_judged()
+        assert len(refused) == 1
         record = wearer.live.record
         assert record.verdict is not None
         assert (record.verdict.name, record.verdict.served) == ("reliable", "yes")
@@ -148,6 +162,24 @@ def test_finishing_early(tmp_path: Path) -> None:
             calibrations.begin(stage.session, "P01", PLAN)
     with staged(None) as stage, pytest.raises(NoCalibration):
         make_calibrations(tmp_path).of(stage.session)
+
+
+def test_another_service_leaves_it_alone_while_it_goes_on(tmp_path: Path) -> None:
+    other = make_calibrations(tmp_path)
+    with sitting(tmp_path) as (_, _, wearer), staged(None) as stage:
+        wearer.until(lambda: wearer.live.progress.block == 1)
+        name = wearer.live.record.id
+        with pytest.raises(SittingTaken, match="another service goes on with it"):
+            Heads(other).delete("P01", name, name, [])
+        with pytest.raises(SittingTaken, match=f"{name} of P01 has ended"):
+            other.begin(stage.session, "P01", PLAN, resume=False)
+        assert [each.id for each in other.notes("P01")] == [name]
+        with wearer.live.session.between_chunks():
+            wearer.live.stop()
+        wearer.live.close()
+        Heads(other).delete("P01", name, name, [])
+        assert other.notes("P01") == []
+        other.close()
 
 
 def test_a_torn_frame_is_dropped(tmp_path: Path) -> None:
