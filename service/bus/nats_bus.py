@@ -62,6 +62,9 @@ WRONG_SEQUENCE = 10071
 PING_SECONDS = 2.0
 """Between two questions to the server. After three without an answer its machine is taken for gone,
 and another server is tried: nobody closes the connections of a machine that lost its power."""
+STALLED_SECONDS = 5.0
+"""Least time between two times that a server is left that stores and tells nothing: one that the
+others cannot reach answers pings all the same."""
 MAX_WAITING = 8 << 20
 """Bytes that wait in memory while the server is away, or takes nothing."""
 
@@ -90,7 +93,11 @@ class NATSBus:
         self._tokens = count()
         self._waiting: dict[str, asyncio.Future[int]] = {}
         self._followers: set[NATSFollower] = set()
-        self._checking = asyncio.create_task(self._check_followers())
+        self._stalled = asyncio.Event()
+        self._checking = [
+            asyncio.create_task(each) for each in (self._check_followers(), self._check_server())
+        ]
+        self._stored = 0.0  # when an answer came last
         self.connected_since = time.monotonic()
 
     @classmethod
@@ -187,7 +194,7 @@ class NATSBus:
             await bus._make_streams(3 if len(servers) >= 3 else 1)
             await connection.subscribe_promptly(f"{bus._inbox}.*", bus._take_answer)
         except BaseException:
-            bus._checking.cancel()
+            bus._end_checks()
             await connection.close()
             raise
         return bus
@@ -272,6 +279,7 @@ class NATSBus:
 
     def _take_answer(self, message: Msg) -> None:
         stored = self._waiting.pop(message.subject.rpartition(".")[2], None)
+        self._stored = time.monotonic()
         if stored is None or stored.done():
             return
         if not message.data:  # no stream answers
@@ -289,6 +297,8 @@ class NATSBus:
         stored = self._waiting.pop(token, None)
         if stored is not None and not stored.done():
             stored.set_exception(NotStored(f"no answer within {ACK_SECONDS:g} s"))
+            if time.monotonic() - self._stored > ACK_SECONDS / 2:
+                self._stalled.set()  # other messages are not stored, either
 
     @asynccontextmanager
     async def follow(
@@ -324,6 +334,27 @@ class NATSBus:
             if self._connection.is_connected:
                 for each in self._followers:
                     each.check()
+
+    def _end_checks(self) -> None:
+        for each in self._checking:
+            each.cancel()
+
+    async def _check_server(self) -> None:
+        """Leave a server that seems to be cut off from the others, again and again."""
+        while self._connection.has_others:
+            try:
+                async with asyncio.timeout(ACK_SECONDS / 2):
+                    await self._stalled.wait()
+            except TimeoutError:  # a program that only follows notices nothing
+                try:
+                    await self.now()
+                except NotStored:
+                    self._stalled.set()
+            if self._stalled.is_set() and self._connection.is_connected:
+                log.warning("bus", extra={"reason": "the server stores nothing: another is tried"})
+                await self._connection.leave_server()
+                await asyncio.sleep(STALLED_SECONDS)
+            self._stalled.clear()
 
     def _wake_followers(self) -> None:
         for each in self._followers:
@@ -404,7 +435,7 @@ class NATSBus:
         """End the connection."""
         if self._waiting:
             await asyncio.wait([*self._waiting.values()], timeout=ACK_SECONDS)
-        self._checking.cancel()
+        self._end_checks()
         await self._connection.close()
 
 

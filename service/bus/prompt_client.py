@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -72,6 +73,17 @@ class PromptClient(Client):
         """End a subscription."""
         self._takers.pop(subscription._id, None)
         await subscription.unsubscribe()
+
+    @property
+    def has_others(self) -> bool:
+        """True if there is another server to connect to."""
+        return len(self._server_pool) > 1
+
+    async def leave_server(self) -> None:
+        """Connect to another server, as one does whose server is gone."""
+        self.options["dont_randomize"] = True  # else it could be the same one
+        self._server_pool.sort(key=lambda each: each is self._current_server)
+        await self._process_op_err(nats.errors.StaleConnectionError())
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes

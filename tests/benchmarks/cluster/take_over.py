@@ -5,6 +5,7 @@ predictions, the largest difference to the unbroken run, and the time from a kil
 prediction. A recording goes on meanwhile: lost and doubled samples, and its verified predictions.
 ``recorder`` is the gateway that writes it. ``freeze`` stops a worker for a while. ``cut`` and
 ``cut-recorder`` let nothing through between a worker, or that gateway, and the server for 7 s.
+``cut-server``, alone, runs three servers, and lets nothing through between one and the others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import random
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +31,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.decoding.decoder import StreamingDecoder
-from mimamba.service.bus.bus import Bus
+from mimamba.service.bus.bus import Bus, BusUnreachable
 from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.subjects import (
     Packets,
@@ -47,7 +49,7 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.recordings.verify import compare, load_recorded
 from mimamba.service.sessions.remote_sources import read_packet
-from tests.benchmarks.cluster.lines import Lines
+from tests.benchmarks.cluster.lines import Lines, linked_servers
 from tests.ports import keep_port, port_of
 from tests.service.bus.nats_server import NATSServer, running
 from tests.service.cluster.processes import STARTING, Role
@@ -56,6 +58,7 @@ from tests.service.proxy import Line
 
 SESSION = "killed"
 RECORDING = "kills"
+CUT_SERVER = "cut-server"
 WHAT = ["worker", "freeze", "cut", "gateway", "recorder", "cut-recorder", "server"]
 CUT_SECONDS = 7.0
 """Seconds of a partition: more than three times a lease."""
@@ -212,18 +215,21 @@ def join(outcomes: Sequence[Outcome]) -> Outcome:
 class Cluster:
     """Two workers, two gateways and an acquirer, each a process.
 
-    Workers and gateways reach the server over ``lines`` that can be cut off; directly without.
+    Workers and gateways reach a server over ``lines`` that can be cut off; directly without, or if
+    there are several servers, which have the lines ``between`` them.
     """
 
     def __init__(
         self,
         folder: Path,
-        server: NATSServer,
+        servers: Sequence[NATSServer],
         loaded: LoadedProgram,
         lines: Lines | None = None,
+        between: Sequence[Sequence[Line]] = (),
     ) -> None:
-        self._folder, self._server, self._loaded = folder, server, loaded
-        self._lines = lines
+        self._folder, self._server, self._loaded = folder, servers[0], loaded
+        self._lines, self._between = lines, between
+        self.url = ",".join(each.url for each in servers)
         self._line_of: dict[Role, Line] = {}
         self._count = self.hand_overs = self._recorder = 0
         (folder / "none.toml").touch()
@@ -232,9 +238,10 @@ class Cluster:
         self.workers = [self._worker(), self._worker()]
         self.gateways = [self._gateway(port) for port in self.ports]
         self._beginner = self.gateways[0]
+        self._recording = self._beginner, 1  # which process writes it, for the how many-th time
         for each in self.workers:
             each.wait_for("is on the bus")
-        url, source = server.url, "simulate://"
+        url, source = self.url, "simulate://"
         self.acquirer = self._role("acquire", "--source", source, "--to", url, "--id", SESSION)
         self.acquirer.wait_for("is open on the bus")
         for each in self.gateways:
@@ -253,9 +260,9 @@ class Cluster:
         return self._role_on_bus("serve", *options)
 
     def _role_on_bus(self, command: str, *options: str) -> Role:
-        if self._lines is None:
-            return self._role(command, "--bus", self._server.url, *options)
-        line = self._lines.add()
+        if self._lines is None or self._between:
+            return self._role(command, "--bus", self.url, *options)
+        line = self._lines.add(self.url)
         role = self._role(command, "--bus", line.url, *options)
         self._line_of[role] = line
         return role
@@ -277,8 +284,8 @@ class Cluster:
                 said = each.log.read_text(errors="replace")
                 begun = said.count("recording goes on") + (each is self._beginner)
                 if begun > said.count("another service goes on"):
-                    self.hand_overs += 1
-                    self._recorder = nth
+                    self.hand_overs += (each, begun) != self._recording
+                    self._recorder, self._recording = nth, (each, begun)
                     return
             time.sleep(0.1)
         raise AssertionError("no gateway goes on with the recording")
@@ -297,17 +304,18 @@ class Cluster:
         name = msgspec.msgpack.decode(view.payload, type=View).worker
         return [name in each.log.read_text() for each in self.workers].index(True)
 
-    async def _cut_off(self, role: Role, viewers: Sequence[Viewer]) -> float:
-        """Cut a process off from the bus for a while; return when the first client was told."""
+    async def _cut_off(self, lines: Sequence[Line], viewers: Sequence[Viewer]) -> float:
+        """Let nothing through lines for a while; return when the first client was told."""
         assert self._lines is not None, "Expected a cluster with lines."
-        line, moment = self._line_of[role], time.monotonic()
-        self._lines.cut_off(line)
+        moment = time.monotonic()
+        for line in lines:
+            self._lines.cut_off(line)
         hearing = [asyncio.create_task(each.next_after(moment + 0.1)) for each in viewers]
-        await asyncio.wait(hearing, return_when=asyncio.FIRST_COMPLETED)
-        heard = time.monotonic() - moment
-        await asyncio.sleep(max(0.0, moment + CUT_SECONDS - time.monotonic()))
-        self._lines.heal(line)
-        await asyncio.wait(hearing)
+        await asyncio.sleep(CUT_SECONDS)
+        for line in lines:
+            self._lines.heal(line)
+        heard = min([await each for each in hearing]) - moment
+        print(f"all clients after {max(each.result() for each in hearing) - moment:.2f} s")
         return heard
 
     async def kill(self, what: str, viewers: Sequence[Viewer], bus: Bus) -> float:
@@ -319,9 +327,14 @@ class Cluster:
         nth = await self._computing(bus) if worker else random.randrange(2)
         nth = self._recorder if what in ("recorder", "cut-recorder") else nth
         if what in ("cut", "cut-recorder"):
-            waited = await self._cut_off((self.workers if worker else self.gateways)[nth], viewers)
+            role = (self.workers if worker else self.gateways)[nth]
+            waited = await self._cut_off([self._line_of[role]], viewers)
             if not worker:
                 await asyncio.to_thread(self._follow_recorder)
+            return waited
+        if what == CUT_SERVER:
+            waited = await self._cut_off(random.choice(self._between), viewers)
+            await asyncio.to_thread(self._follow_recorder)
             return waited
         moment = time.monotonic()
         if what == "freeze":
@@ -352,11 +365,9 @@ class Cluster:
             keeper.close()
 
 
-async def follow_kills(
-    cluster: Cluster, server: NATSServer, kills: Sequence[str]
-) -> tuple[Outcome, RecordedOutcome]:
+async def follow_kills(cluster: Cluster, kills: Sequence[str]) -> tuple[Outcome, RecordedOutcome]:
     """Follow a session at both gateways, and record it, while processes are killed."""
-    bus = await NATSBus.connect(server.url)
+    bus = await NATSBus.connect(cluster.url)
     urls = [f"ws://127.0.0.1:{port}/v1/stream" for port in cluster.ports]
     viewers, unbroken = [Viewer(urls), Viewer(urls[::-1])], Unbroken()
     tasks = [
@@ -382,22 +393,42 @@ async def follow_kills(
     return join([judge(each, unbroken, waits) for each in viewers]), recorded
 
 
+async def wait_for_streams(servers: Sequence[NATSServer]) -> None:
+    """Wait until several servers have found each other, and made the streams."""
+    url, end = ",".join(each.url for each in servers), time.monotonic() + STARTING
+    while True:
+        try:
+            await (await NATSBus.connect(url)).close()
+        except BusUnreachable:
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--what", nargs="*", default=WHAT)
     options = parser.parse_args()
+    if CUT_SERVER in options.what and len(options.what) > 1:
+        parser.error(f"Expected {CUT_SERVER} alone, as it needs three servers.")
     kills = [random.choice(options.what) for _ in range(options.kills)]
-    with (
-        TemporaryDirectory() as name,
-        running(Path(name) / "store") as server,
-        Lines(server.url) as lines,
-    ):
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        lines, store = stack.enter_context(Lines()), folder / "store"
+        between: list[list[Line]] = []
+        if CUT_SERVER in options.what:
+            servers, between = stack.enter_context(linked_servers(store, lines))
+            asyncio.run(wait_for_streams(servers))
+        else:
+            servers = [stack.enter_context(running(store))]
         loaded = LoadedProgram()
-        cluster = Cluster(Path(name), server, loaded, lines)
+        cluster = Cluster(folder, servers, loaded, lines, between)
         try:
-            outcome, recorded = asyncio.run(follow_kills(cluster, server, kills))
+            outcome, recorded = asyncio.run(follow_kills(cluster, kills))
         finally:
             cluster.stop()
             loaded.close()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -79,19 +79,27 @@ def running(folder: Path, *options: str) -> Iterator[NATSServer]:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[list[NATSServer]]:
-    """Three servers that keep each message three times."""
+def cluster(folder: Path, way: Callable[[int, int, str], str]) -> Iterator[list[NATSServer]]:
+    """Three servers that keep each message three times.
+
+    ``way`` returns the address at which one of them reaches another one, by their numbers and the
+    other's own address.
+    """
     with ExitStack() as stack:
         routes = [port_of(stack.enter_context(keep_port())) for _ in range(3)]
-        addresses = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
-        servers = [
-            NATSServer(
-                folder / str(nth),
-                *("-js", "--server_name", f"n{nth}", "--cluster_name", "three"),
-                *("--cluster", f"nats://127.0.0.1:{port}", "--routes", addresses),
+        own = [f"nats://127.0.0.1:{port}" for port in routes]
+        nowhere = f"127.0.0.1:{port_of(stack.enter_context(keep_port()))}"
+        servers = []
+        for nth, address in enumerate(own):
+            others = [way(nth, other, its) for other, its in enumerate(own) if other != nth]
+            servers.append(
+                NATSServer(
+                    folder / str(nth),
+                    *("-js", "--server_name", f"n{nth}", "--cluster_name", "three"),
+                    *("--cluster", address, "--routes", ",".join(others)),
+                    *("--cluster_advertise", nowhere),  # else they tell each other a way around
+                )
             )
-            for nth, port in enumerate(routes)
-        ]
         for each in servers:
             stack.enter_context(closing(each))
             each.start()

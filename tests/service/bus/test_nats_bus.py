@@ -10,9 +10,10 @@ import pytest
 
 from mimamba.service.bus.bus import BusUnreachable, Guard, NotStored, Overtaken, publish
 from mimamba.service.bus.nats_bus import NATSBus, check_version
+from tests.benchmarks.cluster.lines import Lines, linked_servers
 from tests.ports import kept_port
-from tests.service.bus.nats_server import NATSServer, cluster, running
-from tests.service.proxy import bad_line
+from tests.service.bus.nats_server import NATSServer, running
+from tests.service.proxy import Line, bad_line
 
 PATIENCE = 60.0
 
@@ -160,17 +161,22 @@ def test_a_server_that_takes_nothing_lets_nobody_wait(tmp_path: Path) -> None:
         asyncio.run(asyncio.wait_for(scene(), PATIENCE))
 
 
+async def surely(bus: NATSBus, subject: str, name: str, guard: Guard) -> int:
+    """Publish a message, however often it takes."""
+    while True:
+        try:
+            return await publish(bus, subject, name.encode(), name=name, guard=guard)
+        except NotStored:
+            await asyncio.sleep(0.1)
+
+
 def test_one_of_three_servers_dies(tmp_path: Path) -> None:
-    """The others go on, with all that was stored, and guards hold as before."""
+    """The others go on, with all that was stored, and guards hold as before.
 
-    async def surely(bus: NATSBus, subject: str, name: str, guard: Guard) -> int:
-        while True:
-            try:
-                return await publish(bus, subject, name.encode(), name=name, guard=guard)
-            except NotStored:
-                await asyncio.sleep(0.1)
+    So they do where they cannot reach one, which its clients leave.
+    """
 
-    async def scene(servers: list[NATSServer]) -> None:
+    async def scene(servers: list[NATSServer], between: list[list[Line]]) -> None:
         url = ",".join(each.url for each in servers)
         while True:
             try:
@@ -193,8 +199,15 @@ def test_one_of_three_servers_dies(tmp_path: Path) -> None:
                     taken = newer
                     told = [(await anext(messages)).payload for _ in range(2)]
                     assert told == [f"{nth}".encode(), f"{nth}-killed".encode()]
+                found = bus._connection.connected_url
+                assert found is not None
+                for line in between[[each.port for each in servers].index(found.port)]:
+                    lines.cut_off(line)
+                await surely(bus, "out.1.results.a", "apart", taken)
+                assert bus._connection.connected_url != found
+                assert (await anext(messages)).payload == b"apart"
         finally:
             await bus.close()
 
-    with cluster(tmp_path) as servers:
-        asyncio.run(scene(servers))
+    with Lines() as lines, linked_servers(tmp_path, lines) as (servers, between):
+        asyncio.run(scene(servers, between))

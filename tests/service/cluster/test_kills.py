@@ -17,9 +17,9 @@ def test_a_client_and_a_recording_get_everything_once(
     tmp_path: Path, loaded: LoadedProgram
 ) -> None:
     with running(tmp_path / "store") as server:
-        cluster = Cluster(tmp_path, server, loaded)
+        cluster = Cluster(tmp_path, [server], loaded)
         try:
-            outcome, recorded = asyncio.run(follow_kills(cluster, server, ["worker", "recorder"]))
+            outcome, recorded = asyncio.run(follow_kills(cluster, ["worker", "recorder"]))
         finally:
             cluster.stop()
     assert (outcome.lost, outcome.doubled) == (0, 0)
