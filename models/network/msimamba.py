@@ -279,13 +279,15 @@ class MSiMamba(nn.Module):
 
     def _preprocess(self, x: Tensor) -> Tensor:
         """Normalise windows (B, C, L), µV, and apply the MSTB; the result has the weights' type."""
-        x = x.double()  # the choice of periods needs float64
+        mixed = self.config.mstb and not self._mstb_skipped
+        precise = mixed or self.config.normalisation == "zscore"  # as is the choice of periods
+        x = x.double() if precise else x.to(self.head.weight.dtype)
         if self.config.normalisation == "zscore":
             x = zscore(x)
         elif self.config.normalisation == "scaled":
             x = x / SCALE_UV
-        mixed: Tensor = x if self._mstb_skipped else self.mstb(x)
-        return mixed.to(self.head.weight.dtype)
+        out: Tensor = self.mstb(x) if mixed else x
+        return out.to(self.head.weight.dtype)
 
     @property
     def device(self) -> torch.device:

@@ -47,7 +47,8 @@ class Recipe:
     def resized(self, window: float | None, hop: float | None) -> Recipe:
         """Return the recipe with other windows.
 
-        The spectral embedding keeps its bands in Hz, and the carried state its time constant.
+        The spectral embedding keeps its bands in Hz, the multi-scale block its patch sizes, and the
+        carried state its time constant.
 
         Parameters
         ----------
@@ -69,17 +70,19 @@ class Recipe:
                 )
         n_times = signal.window if window is None else round(window * signal.sfreq)
         n_hop = signal.hop if hop is None else round(hop * signal.sfreq)
-        bins = a.bins
-        if a.embedding == "spectral":
-            bins = (a.bins[0] * n_times // signal.window, a.bins[1] * n_times // signal.window)
-            if [edge * signal.window for edge in bins] != [edge * n_times for edge in a.bins]:
-                raise RecipeError(
-                    f"windows whose frequency bins fit the bands of the recipe {self.name}",
-                    f"{n_times / signal.sfreq:g} s",
-                    "give whole seconds as --windows",
-                )
+        # Both count cycles in a window.
+        counts = (*(a.bins if a.embedding == "spectral" else ()), *a.frequencies)
+        scaled = [count * n_times // signal.window for count in counts]
+        if [each * signal.window for each in scaled] != [each * n_times for each in counts]:
+            raise RecipeError(
+                f"windows whose frequency bins fit the bands of the recipe {self.name}",
+                f"{n_times / signal.sfreq:g} s",
+                "give whole seconds as --windows",
+            )
+        frequencies = tuple(scaled[len(scaled) - len(a.frequencies) :])
+        bins = (scaled[0], scaled[1]) if a.embedding == "spectral" else a.bins
         try:
-            architecture = replace(a, n_times=n_times, bins=bins)
+            architecture = replace(a, n_times=n_times, bins=bins, frequencies=frequencies)
             signal = replace(signal, window=n_times, hop=n_hop)
         except ValueError as error:
             raise RecipeError(
@@ -155,10 +158,10 @@ SPECTRAL = Recipe(
 WHOLE = Recipe(
     "whole",
     MSiMambaConfig(
-        n_times=512,
+        n_times=384,
         n_scales=2,
         kernels=(1, 3),
-        hidden=4,
+        hidden=2,
         d_model=32,
         d_ff=32,
         n_layers=1,
@@ -167,14 +170,15 @@ WHOLE = Recipe(
         dropout=0.5,
         normalisation="scaled",
         embedding="spectral",
-        bins=(4, 160),
+        bins=(3, 120),
         bands=13,
         mixer="evidence",
         blanking=0.3,
         time_constants=(1.5, 6.0, 25.0),
         mstb_identity=True,
+        frequencies=(48, 96),  # patches of 8 and 4 samples
     ),
-    SignalConfig(window=512, hop=128),
+    SignalConfig(window=384, hop=128),
     TrainingConfig(
         epochs=80,
         batch=16,

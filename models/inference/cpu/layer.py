@@ -146,6 +146,44 @@ class CPULayer:
         past[:] = space.inputs[len(space.inputs) - n :]
 
 
+class CPUSteadyRecurrence:
+    """The recurrence of a memory of evidence whose step sizes, B and C depend on no token.
+
+    They stay as they began where x_proj is zero, since its stage of training leaves it so. Then the
+    decay is the same at each token and computed once, and the step size is part of W_in.
+    """
+
+    def __init__(self, ssm: EvidenceMemory) -> None:
+        delta = softplus(ssm.dt_proj.get_parameter("bias"))  # (E,)
+        self._in = (ssm.in_proj.weight.T * delta).contiguous()
+        self._decay = torch.exp(-delta * ssm.A_log.exp().T).contiguous()  # (n, E)
+        self._written, self._read = ssm.beta[:, :, None], ssm.gamma[:, :, None]  # (C, n, 1)
+
+    def run(self, u: Tensor, space: Workspace, h: Tensor) -> None:
+        """Update h = decay h + (delta W_in u) beta_c^T and write h gamma_c to ``space.y``."""
+        entering = torch.mm(u, self._in, out=space.a)[:, None]
+        product = space.decay[: len(h)]
+        tokens = zip(entering.split(len(h)), space.y.split(len(h)), strict=True)
+        for (entering_t, y), beta, gamma in zip(tokens, self._written, self._read, strict=True):
+            h.mul_(self._decay).addcmul_(entering_t, beta)
+            torch.mul(h, gamma, out=product)
+            torch.sum(product, 1, out=y)
+
+
+class CPUSteadyEvidenceLayer:
+    """One TSFB with the mixer ``evidence`` and a recurrence that depends on no token."""
+
+    def __init__(self, block: TemporalSpatialFusionBlock, ssm: EvidenceMemory) -> None:
+        self._norm, self._out = norm_arguments(block.norm1), ssm.out_proj.weight.T.contiguous()
+        self._ffn, self._recurrence = CPUFeedForward(block), CPUSteadyRecurrence(ssm)
+
+    def step(self, space: Workspace, h: Tensor, history: Tensor) -> None:  # noqa: ARG002
+        """Update ``space.e`` and h (B, n, E) in place; there is no history."""
+        self._ffn.add(space)
+        self._recurrence.run(layer_norm(space.e, *self._norm), space, h)
+        torch.mm(space.y, self._out, out=space.e)
+
+
 class CPUEvidenceLayer:
     """One TSFB with the mixer ``evidence``."""
 
@@ -166,11 +204,15 @@ class CPUEvidenceLayer:
         torch.mm(space.y, self._out, out=space.e)
 
 
-def make_layer(block: TemporalSpatialFusionBlock) -> CPULayer | CPUEvidenceLayer:
+def make_layer(
+    block: TemporalSpatialFusionBlock,
+) -> CPULayer | CPUEvidenceLayer | CPUSteadyEvidenceLayer:
     """Return the form of a TSFB for the CPU."""
-    if isinstance(block.ssm, EvidenceMemory):
+    if not isinstance(block.ssm, EvidenceMemory):
+        return CPULayer(block, block.ssm)
+    if block.ssm.x_proj.weight.any():
         return CPUEvidenceLayer(block, block.ssm)
-    return CPULayer(block, block.ssm)
+    return CPUSteadyEvidenceLayer(block, block.ssm)
 
 
 class Workspaces:

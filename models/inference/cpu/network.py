@@ -119,29 +119,29 @@ class CPUEmbedding:
 
 
 class SpectralPower:
-    """Standardised log power, as in ``SpectralEmbedding``, in NumPy: in a third of the time.
+    """Standardised log power, as in ``SpectralEmbedding``: in a fraction of the time.
 
-    PyTorch's absolute values of complex numbers cost several times as much as NumPy's squares, and
-    only the bins in bands are needed. Memory is allocated once, since the allocator of a service
-    gives large blocks back to the system, and a step would fault their pages in again.
+    PyTorch's absolute values of complex numbers cost several times as much as squares, and only the
+    bins in bands are needed: their squares, times a matrix of zeros and 1 / width, are the means of
+    all bands. Memory is allocated once, since the allocator of a service gives large blocks back to
+    the system, and a step would fault their pages in again.
     """
 
     def __init__(self, embedding: SpectralEmbedding) -> None:
-        self._window, self._bins = embedding.window, slice(embedding.first, embedding.stop)
-        self._width = embedding.width
+        self._window, self._taper = embedding.window, embedding.window.numpy()
+        self._parts = slice(2 * embedding.first, 2 * embedding.stop)  # real and imaginary in turn
+        n_bands = (embedding.stop - embedding.first) // embedding.width
+        own = torch.eye(n_bands, dtype=self._window.dtype) / embedding.width
+        self._bands = own.repeat_interleave(2 * embedding.width, 0)
         self._mean, self._scale = embedding.mean.numpy(), 1 / embedding.deviation.numpy()
-        self._tapered = self._spectrum = self._window.new_empty(0)
+        self._tapered = self._spectrum = self._power = self._window.new_empty(0)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (B, C, F) of windows (B, C, L)."""
-        spectrum = self._transform(x)[..., self._bins].numpy()
-        power = np.square(spectrum.real)
-        power += np.square(spectrum.imag)
-        bins = power.reshape(*power.shape[:-1], -1, self._width)
-        bands = bins[..., 0].copy()
-        for k in range(1, self._width):
-            bands += bins[..., k]
-        bands /= self._width
+        spectrum = torch.view_as_real(self._transform(x)).flatten(-2).flatten(0, -2)
+        power = self._power[: len(spectrum)]
+        torch.square(spectrum[:, self._parts], out=power)
+        bands = torch.mm(power, self._bands).view(*x.shape[:-1], -1).numpy()
         bands += MIN_POWER
         np.log(bands, out=bands)
         bands -= self._mean
@@ -155,8 +155,10 @@ class SpectralPower:
             n_bins = x.shape[-1] // 2 + 1
             self._tapered = torch.empty_like(x, memory_format=torch.contiguous_format)
             self._spectrum = torch.empty(*x.shape[:2], n_bins, dtype=x.dtype.to_complex())
+            self._power = x.new_empty(len(x) * x.shape[1], len(self._bands))
         tapered, spectrum = self._tapered[: len(x)], self._spectrum[: len(x)]
-        torch.mul(x, self._window, out=tapered)
+        # NumPy takes three quarters of PyTorch's time where channels run faster than samples.
+        np.multiply(x.numpy(), self._taper, out=tapered.numpy())
         torch.fft.rfft(tapered, out=spectrum)
         return spectrum
 

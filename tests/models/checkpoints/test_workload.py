@@ -7,6 +7,7 @@ import torch
 
 from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import PACKAGE_FOLDER, load_checkpoint
+from mimamba.models.inference.cpu.short_rows import has_short_rows
 from mimamba.models.signal.baseline import BaselineAligner
 from mimamba.models.training_jobs.demo import simulate_hops
 
@@ -16,6 +17,7 @@ def test_it_says_what_it_is() -> None:
     assert checkpoint.outputs == {"workload": ("arithmetic", "rest")}
     assert checkpoint.baseline == 60
     assert checkpoint.architecture.mstb
+    assert has_short_rows(checkpoint.architecture)  # any patch size would cost three times as much
     assert checkpoint.architecture.mixer == "evidence"
     assert checkpoint.r == 1  # its means fade by themselves
     assert "Zyma" in checkpoint.trained_on

@@ -10,6 +10,7 @@ from mimamba.models.training.recipes import (
     PAPER,
     RECIPES,
     SPECTRAL,
+    WHOLE,
     Recipe,
     RecipeError,
     ablations,
@@ -39,6 +40,10 @@ def test_other_windows_keep_the_bands_and_the_time_constant() -> None:
     first, stop = (edge / 10 for edge in resized.architecture.bins)  # Hz
     assert (first, stop) == tuple(edge / 4 for edge in SPECTRAL.architecture.bins)
     assert resized.r == pytest.approx(SPECTRAL.r**4)
+
+
+def test_other_windows_keep_the_patch_sizes() -> None:
+    assert WHOLE.resized(2.0, None).architecture.periods == WHOLE.architecture.periods == [4, 8]
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mimamba.models.inference.cpu.layer import TOKENWISE_FROM
 from mimamba.models.inference.cpu.network import CPUNetwork, zscore
 from mimamba.models.inference.state_pool import StatePool
 from mimamba.models.network.config import REFERENCE, Mixer, MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.network.msimamba import zscore as readable_zscore
 from mimamba.models.network.ssm import States, apply_gate
+from tests.models.network.test_evidence_memory import WHOLE
 from tests.models.network.test_msimamba import SMALL, close, eeg, make, sinusoids
 
 MIXERS: tuple[Mixer, ...] = ("mamba", "memory", "evidence", "none")
@@ -81,6 +83,22 @@ def test_it_equals_the_reference(network: MSiMamba, batch: int, seed: int, white
         if c.mixer != "none":
             close(found.h, expected.h)
             close(found.conv, expected.conv)
+
+
+@pytest.mark.parametrize("batch", [2, TOKENWISE_FROM])
+def test_a_memory_whose_steps_depend_on_no_token(batch: int) -> None:
+    """As its training leaves it: x_proj is zero, and the rest is not as it began."""
+    network = make(WHOLE)
+    for name, weights in network.layers.named_parameters():
+        weights.add_(0.1 * torch.randn_like(weights)) if "x_proj" not in name else weights.zero_()
+    form, x = CPUNetwork(network), eeg(3, batch, 4, 64)
+    r = torch.linspace(0, 1, batch, dtype=torch.float64)
+    expected = found = network.initial_states(batch)
+    for hop in x:
+        logits, found = stepped(form, hop, r, found)
+        wanted, expected = network.step(hop, r, expected)
+        close(logits, wanted)
+        close(found.h, expected.h)
 
 
 @pytest.mark.parametrize("n_times", [64, 125, 128])
