@@ -34,7 +34,7 @@ from mimamba.models.signal.montage import match_montage
 from mimamba.models.signal.preprocessing import SignalConfig
 
 SIGNAL = SignalConfig(window=512, hop=128)
-"""Windows of 4 s, one per second, 1 to 40 Hz: as the model ``workload`` has them."""
+"""Windows of 4 s, one per second, 1 to 40 Hz."""
 EDGES = (1.0, 4.0, 8.0, 13.0, 20.0, 30.0, 40.0)
 """Edges of the bands, Hz: delta, theta, alpha, low beta; high beta, gamma."""
 FeatureSet: TypeAlias = Literal["below-20", "above-20", "below-40"]
