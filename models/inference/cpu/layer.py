@@ -163,8 +163,9 @@ class CPUSteadyRecurrence:
         """Update h = decay h + (delta W_in u) beta_c^T and write h gamma_c to ``space.y``."""
         entering = torch.mm(u, self._in, out=space.a)[:, None]
         product = space.decay[: len(h)]
-        tokens = zip(entering.split(len(h)), space.y.split(len(h)), strict=True)
-        for (entering_t, y), beta, gamma in zip(tokens, self._written, self._read, strict=True):
+        parts = (torch.split(each, len(h)) for each in (entering, space.y))
+        rows = zip(*parts, self._written, self._read, strict=True)
+        for entering_t, y, beta, gamma in rows:
             h.mul_(self._decay).addcmul_(entering_t, beta)
             torch.mul(h, gamma, out=product)
             torch.sum(product, 1, out=y)

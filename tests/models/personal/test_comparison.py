@@ -57,7 +57,7 @@ def test_states_are_those_of_the_decoder() -> None:
     state = decoder.state.states.h.numpy().ravel()
     np.testing.assert_allclose(tracks["state"].values[-1], state, atol=1e-5)
     assert tracks["tokens"].values.shape == (20, 4 * 32)
-    assert tracks["tokens"].ok.tolist() == [False] * 4 + [True] * 16
+    assert tracks["tokens"].ok.tolist() == [False] * 3 + [True] * 17
 
 
 def test_a_task_that_is_not_there(shared_data: Path) -> None:
