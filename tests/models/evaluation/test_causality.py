@@ -87,7 +87,7 @@ def whole() -> Recipe:
         Stage("windows", 1, 16, (1, 1), 0.1),
         Stage("memory", 1, 4, (16, 16), 1e-2),
     )
-    tiny = replace(WHOLE.architecture, n_times=128, bins=(1, 40), d_model=8, d_ff=8, hidden=2)
+    tiny = replace(WHOLE.resized(1.0, None).architecture, d_model=8, d_ff=8)
     training = replace(WHOLE.training, epochs=1, batch=4, sequence=(16, 16), stages=stages)
     return Recipe("tiny", tiny, TASK.signal, training, 1.0)
 
