@@ -49,14 +49,13 @@ from mimamba.drivers.driver import (
 )
 from mimamba.drivers.errors import BadSource
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
-from mimamba.drivers.simulator.scenario import SCENARIOS, ScriptEvent
+from mimamba.drivers.simulator.scenario import NOTICE, SCENARIOS, ScriptEvent
 from mimamba.drivers.simulator.sensors import SimulatedSensors
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.drivers.simulator.wearer import Wearer
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import SourceURL
 
-NOTICE = "These signals are simulated: they do not come from a brain."
 PACKET_SECONDS = 12 / 256
 BACKLOG_SECONDS = 1.0
 LONGEST_SLEEP = 0.2

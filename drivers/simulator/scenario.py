@@ -19,6 +19,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+NOTICE = "These signals are simulated: they do not come from a brain."
+
 Corner: TypeAlias = tuple[float, float]
 """Valence and arousal, each from -1 to 1."""
 

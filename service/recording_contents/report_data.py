@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import periodogram
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.marker_edits import (
@@ -32,7 +31,7 @@ from mimamba.drivers.formats.xdf.sample_index import (
     QUALITY_TOPIC,
     SIGNAL_TOPIC,
 )
-from mimamba.drivers.simulator.driver import NOTICE
+from mimamba.drivers.simulator.scenario import NOTICE
 from mimamba.service.recordings.sidecar import Sidecar, load_sidecar
 from mimamba.service.recordings.stream_headers import REASON_CODES, STATUS
 
@@ -303,14 +302,17 @@ def _spectrogram(recording: Recording) -> tuple[TimeSeries, NDArray[np.float64]]
     rows = np.searchsorted(index, starts)
     f = np.fft.rfftfreq(length, 1 / rate)
     shown = (f >= 1) & (f <= SPECTRUM_HZ)
+    hann = np.sin(np.pi * np.arange(length) / length) ** 2
+    scale = 2 / (rate * np.sum(hann**2))  # 2: the negative frequencies have the other half
     power = np.full((len(starts), int(shown.sum())), np.nan)
     for column, (start, row) in enumerate(zip(starts, rows, strict=True)):
         stop = row + length
         if stop > len(index) or index[row] != start or index[stop - 1] != start + length - 1:
             continue
-        _, density = periodogram(
-            recording.data[row:stop].astype(np.float64), rate, "hann", axis=0, detrend="constant"
-        )
-        power[column] = 10 * np.log10(np.median(density[shown], axis=1) + 1e-3)
+        window = recording.data[row:stop].astype(np.float64)
+        window -= window.mean(axis=0)
+        spectrum = np.fft.rfft(window * hann[:, np.newaxis], axis=0)[shown]
+        density = scale * (spectrum.real**2 + spectrum.imag**2)
+        power[column] = 10 * np.log10(np.median(density, axis=1) + 1e-3)
     seconds = np.asarray((starts + length / 2) / rate, np.float64)
     return TimeSeries(seconds, power), np.asarray(f[shown], np.float64)

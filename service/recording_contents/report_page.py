@@ -27,8 +27,8 @@ STYLE = """
 body { max-width: 68rem; padding: 1rem; margin: 0 auto; color: #16232b; background: #fff;
        font: 1rem/1.5 system-ui, sans-serif; }
 h1, h2, h3 { line-height: 1.2; overflow-wrap: anywhere; }
-figure { margin: 0.5rem 0 1.5rem; }
-svg { width: 100%; height: auto; }
+figure { margin: 0.5rem 0 1.5rem; overflow-x: auto; }
+svg { width: 100%; min-width: 44rem; height: auto; }
 table { border-collapse: collapse; }
 th, td { padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top;
          border-bottom: 1px solid #d5dae0; overflow-wrap: anywhere; }
@@ -97,7 +97,7 @@ def make_report(path: Path, other: Path | None = None) -> str:
 
 def _figure(title: str, svg: str) -> str:
     labelled = svg.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
-    return f"<figure>{labelled}</figure>"
+    return f'<figure tabindex="0">{labelled}</figure>'  # on a phone it is moved by keys, too
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -110,7 +110,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.005 or share == 0 else "< 1 %"
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
 
 def _clock(seconds: float) -> str:
@@ -124,7 +126,8 @@ def _facts(data: ReportData) -> str:
     facts = {
         "File": about.name if about.title else None,
         "Started": about.started,
-        "Length": f"{_clock(data.seconds)}, of which {data.lost:.1f} s were lost",
+        "Length": f"{_clock(data.seconds)}, "
+        + (f"of which {data.lost:.1f} s were lost" if data.lost >= 0.05 else "nothing lost"),
         "Person": about.person,
         "Source": about.source or info.name,
         "Electrodes": f"{', '.join(info.ch_names)} at {info.sfreq:g} Hz",

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 WIDTH = 10.0
 """Width of a picture, inches."""
+LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.15, 0.3, 0.5
+"""Margins of a picture, inches: the names of its lines are above it."""
+BAR = 0.7
+"""Right margin of a picture whose colours are numbers, inches."""
 MINUTES_FROM = 180.0
 """Length from which times are in minutes, s."""
+MANY = 100
+"""Ratio of an axis's ends from which powers of ten are enough for it."""
 INKS = ("#0b6b75", "#c2571a", "#5b3f9e", "#2e7d32", "#8c1c13")
 NEUTRAL = "#b9c0c8"
 STYLES = ("-", "--")
@@ -49,8 +55,7 @@ def draw_output(recordings: Sequence[ReportData], name: str) -> str:
     Lines of a second recording are dashed.
     """
     time = _time_axis(recordings)
-    figure = _figure(2.4)
-    axes = figure.subplots()
+    figure, axes = _figure(2.4)
     for data, style, of in _styled(recordings):
         for output in data.outputs:
             labels = list(output.labels.items()) if output.name == name else []
@@ -69,7 +74,7 @@ def draw_output(recordings: Sequence[ReportData], name: str) -> str:
         _draw_markers(axes, data, time, style)
     axes.set_ylim(-0.02, 1.02)
     axes.set_ylabel("probability")
-    axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=4)
+    _name_lines(axes)
     time.apply(axes)
     return _svg(figure)
 
@@ -98,17 +103,35 @@ def _draw_markers(axes: Axes, data: ReportData, time: TimeAxis, style: str) -> N
         axes.vlines(at, *axes.get_ylim(), color=NEUTRAL, ls=style, lw=0.6, zorder=0)
 
 
+def _name_lines(axes: Axes) -> None:
+    """Put the names of the lines above the axes, where they cover nothing."""
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        borderaxespad=0,
+        fontsize=8,
+        frameon=False,
+        ncols=12,
+    )
+
+
 def draw_bands(recordings: Sequence[ReportData]) -> str:
     """Draw the power in each band over time, on a logarithmic axis."""
+    # Plain numbers: powers of ten would be drawn by its parser of formulas, which is slow.
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     time = _time_axis(recordings)
-    figure = _figure(2.6)
-    axes = figure.subplots()
+    figure, axes = _figure(2.6)
     for data, style, of in _styled(recordings):
         for (band, series), ink in zip(data.bands.items(), INKS, strict=False):
             at, label = series.seconds / time.scale, f"{band}{of}"
-            axes.semilogy(at, series.values, color=ink, ls=style, lw=1.0, label=label)
+            axes.semilogy(at, series.values, color=ink, ls=style, lw=0.8, label=label)
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1,) if high > MANY * low else (1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{power:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("median power, µV²")
-    axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=5)
+    _name_lines(axes)
     time.apply(axes)
     return _svg(figure)
 
@@ -116,12 +139,11 @@ def draw_bands(recordings: Sequence[ReportData]) -> str:
 def draw_spectrogram(recordings: Sequence[ReportData]) -> str:
     """Draw the median power density of the electrodes by time and frequency, in equal colours."""
     time = _time_axis(recordings)
-    figure = _figure(2.8 * len(recordings))
-    rows = figure.subplots(len(recordings), squeeze=False)[:, 0]
+    figure, rows = _coloured_figure(2.8, len(recordings))
     values = [each.spectrogram.values for each in recordings]
     known = np.concatenate([power[np.isfinite(power)] for power in values])
     low, high = np.percentile(known, (2, 98)) if known.size else (-20.0, 20.0)
-    for axes, data, power in zip(rows, recordings, values, strict=True):
+    for (axes, bar), data, power in zip(rows, recordings, values, strict=True):
         f = data.frequencies
         picture = axes.imshow(
             power.T,
@@ -133,10 +155,10 @@ def draw_spectrogram(recordings: Sequence[ReportData]) -> str:
             cmap="viridis",
             interpolation="nearest",
         )
-        figure.colorbar(picture, ax=axes, label="dB re 1 µV²/Hz", pad=0.01)
+        figure.colorbar(picture, cax=bar, label="dB re 1 µV²/Hz")
         axes.set_ylabel("frequency, Hz")
         time.apply(axes)
-    for axes, of in zip(rows, NAMES, strict=False):
+    for (axes, _), of in zip(rows, NAMES, strict=False):
         axes.set_title(of if len(recordings) > 1 else "", loc="left", fontsize=10)
     return _svg(figure)
 
@@ -144,22 +166,24 @@ def draw_spectrogram(recordings: Sequence[ReportData]) -> str:
 def draw_quality(data: ReportData, recordings: Sequence[ReportData]) -> str:
     """Draw each electrode's score over time as a row of colours, on the axis of all recordings."""
     time = _time_axis(recordings)
-    figure = _figure(0.9 + 0.28 * len(data.electrodes))
-    axes = figure.subplots()
+    longest = max(len(each.name) for each in data.electrodes)
+    left = max(LEFT, 0.2 + 0.1 * longest)
+    figure, [(axes, bar)] = _coloured_figure(0.9 + 0.28 * len(data.electrodes), left=left)
     for row, electrode in enumerate(data.electrodes):
         at = electrode.score.seconds / time.scale
         edges = np.concatenate([at[:1] - (at[1] - at[0] if len(at) > 1 else 1), at])
-        axes.pcolormesh(
+        picture = axes.pcolormesh(
             edges,
             [row - 0.4, row + 0.4],
             electrode.score.values[np.newaxis],
             vmin=0,
             vmax=1,
-            cmap="RdYlGn",
+            cmap="RdYlBu",
             rasterized=True,
         )
     axes.set_yticks(range(len(data.electrodes)), [each.name for each in data.electrodes])
     axes.invert_yaxis()
+    figure.colorbar(picture, cax=bar, label="score")
     time.apply(axes)
     return _svg(figure)
 
@@ -175,12 +199,42 @@ def _styled(recordings: Sequence[ReportData]) -> Iterator[tuple[ReportData, str,
         yield data, style, f", {name}" if len(recordings) > 1 else ""
 
 
-def _figure(height: float) -> Figure:
+# The margins are given: to measure texts takes Matplotlib as long as to draw a picture.
+def _figure(height: float) -> tuple[Figure, Axes]:
+    """Make a picture of one pair of axes."""
+    figure = _empty_figure(height)
+    figure.subplots_adjust(LEFT / WIDTH, BOTTOM / height, 1 - RIGHT / WIDTH, 1 - TOP / height)
+    return figure, figure.subplots()
+
+
+def _coloured_figure(
+    height: float, rows: int = 1, left: float = LEFT
+) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """Make a picture of rows of this height, each with axes, and axes for what its colours mean."""
+    figure = _empty_figure(height * rows)
+    axes = figure.subplots(
+        rows,
+        2,
+        squeeze=False,
+        width_ratios=(50, 1),
+        gridspec_kw={
+            "left": left / WIDTH,
+            "right": 1 - BAR / WIDTH,
+            "bottom": BOTTOM / (height * rows),
+            "top": 1 - TOP / (height * rows),
+            "wspace": 0.03,
+            "hspace": (BOTTOM + TOP) / (height - BOTTOM - TOP),
+        },
+    )
+    return figure, [(plot, bar) for plot, bar in axes]
+
+
+def _empty_figure(height: float) -> Figure:
     # Without pyplot, which keeps figures and is not safe in threads.
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height))
     FigureCanvasSVG(figure)
     return figure
 

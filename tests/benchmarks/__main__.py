@@ -45,12 +45,20 @@ BENCHMARKS = {
     "outlet": Benchmark("sample timing of `mimamba simulate --to lsl`", 600),
     "page": Benchmark("the page's frames a second, memory, first paint and size", 600),
     "personal_head": Benchmark("CPU time of a personal head and of its test", 10),
-    "readers": Benchmark("time to read a recording, by file format", 1, "hours"),
+    "readers": Benchmark(
+        "time to read a recording, by file format", 1, "hours", module="recordings.readers"
+    ),
     "recipe_seeds": Benchmark(
         "live reading of the recipe whole by seed, and with permuted labels",
         3,
         "seeds",
         module="training.recipe_seeds",
+    ),
+    "report_speed": Benchmark(
+        "time of the report on a recording, from the command line and the page",
+        1,
+        "hours",
+        module="recordings.report_speed",
     ),
     "scoring_speed": Benchmark("speed of `mimamba score`", 10),
     "session_cost": Benchmark("CPU time and memory of one session among up to 1,000", 30),

@@ -35,7 +35,7 @@ export const CALM_STRAINED: Contrast = {
     {
       state: CALM,
       explanation:
-        'Breathe with the ring around the cross: in while it grows (4 s), out while it shrinks (6 s).',
+        'Breathe with the ring around the cross: in while it grows (4\u00a0s), out while it shrinks (6\u00a0s).',
       cue: 'Calm. Breathe slowly, with the ring.',
     },
     {

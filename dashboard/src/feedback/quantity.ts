@@ -1,5 +1,6 @@
 /** Quantities that feedback can follow: a label of an output, a personal state, the share of a band. */
 import type { ChannelBands, QualityMessage } from 'mimamba-client';
+import type { ModelInfo } from '../requests/catalog';
 import type { SessionSnapshot } from '../state/session.svelte';
 import { ifCurrent } from '../state/staleness';
 import type { Availability } from '../text/availability';
@@ -22,27 +23,76 @@ export interface Choice {
   quantity: Quantity;
 }
 
+const ownChoices = (head: SessionSnapshot['head']): Choice[] =>
+  (head?.kinds ?? []).map((state) => ({
+    key: `personal/${state}`,
+    title: `own output: ${state}`,
+    quantity: { kind: 'personal', state },
+  }));
+
+const outputChoices = (outputs: Record<string, string[]> | null): Choice[] =>
+  Object.entries(outputs ?? {}).flatMap(([output, labels]) =>
+    labels.map((label): Choice => ({
+      key: `output/${output}/${label}`,
+      title: `${output}: ${label}`,
+      quantity: { kind: 'output', output, label },
+    })),
+  );
+
+const BAND_CHOICES: readonly Choice[] = BANDS.map((band) => ({
+  key: `band/${band}`,
+  title: `${band}, share of the power`,
+  quantity: { kind: 'band', band },
+}));
+
 /** All quantities of a session. */
-export function choicesOf({ outputs, head }: SessionSnapshot): Choice[] {
+export const choicesOf = ({ outputs, head }: SessionSnapshot): Choice[] => [
+  ...ownChoices(head),
+  ...outputChoices(outputs),
+  ...BAND_CHOICES,
+];
+
+/** Quantities that belong together, by their names for the service. */
+export interface QuantityGroup {
+  label: string;
+  choices: { name: string; title: string }[];
+}
+
+/**
+ * All quantities that a study can follow: of the session, if there is one, and of the models that
+ * it could have. Each name is there once.
+ */
+export function quantityGroups(
+  session: Pick<SessionSnapshot, 'outputs' | 'head' | 'model'> | null,
+  models: readonly ModelInfo[],
+): QuantityGroup[] {
+  const seen = new Set<string>();
+  const group = (label: string, choices: readonly Choice[]): QuantityGroup => ({
+    label,
+    choices: choices
+      .map(({ title, quantity }) => ({ name: quantityName(quantity, null), title }))
+      .filter(({ name }) => !seen.has(name) && seen.add(name)),
+  });
   return [
-    ...(head?.kinds ?? []).map((state): Choice => ({
-      key: `personal/${state}`,
-      title: `own output: ${state}`,
-      quantity: { kind: 'personal', state },
-    })),
-    ...Object.entries(outputs ?? {}).flatMap(([output, labels]) =>
-      labels.map((label): Choice => ({
-        key: `output/${output}/${label}`,
-        title: `${output}: ${label}`,
-        quantity: { kind: 'output', output, label },
-      })),
+    group('Own output', ownChoices(session?.head ?? null)),
+    group(
+      session?.model ? `Outputs of ${session.model.name}` : 'Outputs',
+      outputChoices(session?.outputs ?? null),
     ),
-    ...BANDS.map((band): Choice => ({
-      key: `band/${band}`,
-      title: `${band}, share of the power`,
-      quantity: { kind: 'band', band },
-    })),
-  ];
+    ...models.map(({ name, outputs }) => group(`Outputs of ${name}`, outputChoices(outputs))),
+    group('Bands', BAND_CHOICES),
+  ].filter(({ choices }) => choices.length > 0);
+}
+
+/** Whether a name for the service is that of a band. */
+export const isBand = (name: string): boolean => name.startsWith('band/');
+
+/** A name for the service, without the electrode of a band, and that electrode: null for all. */
+export function splitName(name: string): { base: string; channel: string | null } {
+  const [kind, band, ...rest] = name.split('/');
+  return kind === 'band' && rest.length > 0
+    ? { base: `band/${band}`, channel: rest.join('/') }
+    : { base: name, channel: null };
 }
 
 /** Name of a quantity for the service, as in rules; `channel` is the electrode of a band, null for all. */

@@ -6,5 +6,5 @@ export function describeSet({ labels, coverage, labelled }: LabelSet, all: strin
   const right =
     coverage === null ? '' : ` Right in ${percent(coverage)} of the last ${labelled} known.`;
   if (labels.length === 0 || labels.length === all.length) return `Too uncertain to tell.${right}`;
-  return `Nine times in ten: ${labels.join(' or ')}.${right}`;
+  return `In nine of ten cases it is ${labels.join(' or ')}.${right}`;
 }

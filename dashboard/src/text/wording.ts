@@ -151,9 +151,15 @@ export const recordingStateText: Record<Recording['state'], string> = {
 
 export const BAD_PSEUDONYM = 'choose another pseudonym, for example P01';
 
-/** Hint below the pseudonym field: the person's saved baselines, or the rules for a new name. */
-export function personHint(name: string, people: readonly Person[]): string {
-  if (!name) return 'Without a person, the baseline is not saved.';
+const WITHOUT = 'Without a person, the baseline is not saved.';
+
+/**
+ * Hint below the pseudonym field: the person's saved baselines, or the rules for a new name.
+ *
+ * `without`: the hint while there is no name.
+ */
+export function personHint(name: string, people: readonly Person[], without = WITHOUT): string {
+  if (!name) return without;
   if (!PSEUDONYM.test(name))
     return 'Use up to 81 letters, digits, “-”, “_” and “.”, for example P01. No real names.';
   const known = people.find(({ person }) => person === name);

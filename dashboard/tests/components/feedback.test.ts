@@ -58,7 +58,7 @@ describe('recordings for a sham', () => {
     typed.set('quantity', ' ');
     await settled();
     expect(there('feedback-recording-r1')).toBe(false);
-    expect(text('recordings-note')).toContain('Name the quantity first');
+    expect(text('recordings-note')).toContain('Choose what to follow first');
     find('field-problem').focus();
     expect(document.activeElement).toBe(find('field-problem'));
   });

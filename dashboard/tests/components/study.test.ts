@@ -2,14 +2,16 @@
 import type { FeedbackMessage, StudyMessage } from 'mimamba-client';
 import { SvelteDate } from 'svelte/reactivity';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { quantityGroups } from '../../src/feedback/quantity';
 import Study from '../../src/components/study/Study.svelte';
 import StudyEditor from '../../src/components/study/StudyEditor.svelte';
 import StudyPreview from '../../src/components/study/StudyPreview.svelte';
 import type { Protocol, StudyApi } from '../../src/requests/studies';
+import type { EmotionNotice } from '../../src/state/emotion_notice.svelte';
 import { Session } from '../../src/state/session.svelte';
 import { Editing } from '../../src/study/editing.svelte';
 import { SAMPLE_SECONDS, previewFeedback, previewProgress } from '../../src/study/preview';
-import { click, find, render, settled, text, there } from '../dom';
+import { click, enter, find, render, settled, text, there } from '../dom';
 
 const PROTOCOL: Protocol = {
   feedback: { quantity: 'band/alpha', above: 0.4 },
@@ -20,21 +22,30 @@ const PROTOCOL: Protocol = {
   ],
 };
 const studyApi = { list: () => Promise.resolve([]) } as unknown as StudyApi;
+const catalogApi = { models: () => Promise.resolve([]) };
+const offered = {
+  quantities: quantityGroups({ outputs: { mood: ['calm'] }, head: null, model: null }, []),
+  channels: ['AF7', 'AF8'],
+};
 
 describe('a step of a study', () => {
-  const at = (number: number, more: object = {}): void => {
+  const at = (
+    number: number,
+    notice: EmotionNotice | null = null,
+    quantity = 'band/alpha',
+  ): void => {
     const session = new Session('a', 'simulate://');
     const common = { session: 'a', seq: 0, timestamp: 10 };
-    const progress = { ...previewProgress('Training', PROTOCOL, number), ...more };
+    const progress = previewProgress('Training', PROTOCOL, number);
     const study: StudyMessage = { type: 'study', ...common, id: 's', progress };
     session.addStudy(study, 0);
-    const state = previewFeedback({ side: 'above', at: 0.4, back: 0.05 }, 'band/alpha', 0.7, true);
+    const state = previewFeedback({ side: 'above', at: 0.4, back: 0.05 }, quantity, 0.7, true);
     session.addFeedback({ type: 'feedback', ...common, id: 'f', state } as FeedbackMessage);
     session.publish();
     const nothing = (): void => undefined;
     const page = { connected: true, channels: [], age: 0.1, time: 0, lsl: 10 };
     const doing = { open: nothing, close: nothing };
-    render(Study, { session, studyApi, mayControl: true, ...page, ...doing });
+    render(Study, { session, studyApi, catalogApi, notice, mayControl: true, ...page, ...doing });
   };
 
   it('shows the feedback that it gives', () => {
@@ -51,6 +62,12 @@ describe('a step of a study', () => {
     ]);
   });
 
+  it('shows feedback about emotion once the wearer has read the notice', () => {
+    const due = { state: 'due', shown: false, outputs: {}, person: null } as EmotionNotice;
+    at(1, due, 'valence/high');
+    expect([there('emotion-notice'), there('feedback-figure')]).toEqual([true, false]);
+  });
+
   it('shows no other feedback of the session', () => {
     at(3);
     expect([text('headline'), there('feedback-figure')]).toEqual(['Rest', false]);
@@ -62,9 +79,32 @@ describe('the editor of a study', () => {
 
   beforeEach(() => editing.openRead({ name: 'rest', version: '1', protocol: PROTOCOL }));
 
+  it('offers what feedback can follow, and takes another name', async () => {
+    const doing = { onSaved: (): void => undefined, close: (): void => undefined };
+    const draft = editing.draft!;
+    render(StudyEditor, { editing, draft, studyApi, time: 0, ...offered, ...doing });
+    const choose = (value: string, field = 'quantity'): string => {
+      enter(`study-feedback-${field}`, value);
+      return draft.feedback.quantity;
+    };
+    expect(find<HTMLSelectElement>('study-feedback-quantity').value).toBe('band/alpha');
+    expect(choose('AF8', 'channel')).toBe('band/alpha/AF8');
+    expect(choose('mood/calm')).toBe('mood/calm');
+    expect(there('study-feedback-channel')).toBe(false);
+    choose(':typed');
+    expect(choose('personal/calm', 'name')).toBe('personal/calm');
+  });
+
   it('says that feedback which no step gives is not saved', async () => {
     const doing = { onSaved: (): void => undefined, close: (): void => undefined };
-    render(StudyEditor, { editing, draft: editing.draft!, studyApi, time: 0, ...doing });
+    render(StudyEditor, {
+      editing,
+      draft: editing.draft!,
+      studyApi,
+      time: 0,
+      ...offered,
+      ...doing,
+    });
     await click('gives-feedback-1');
     expect(there('loses-feedback')).toBe(false);
     await click('gives-feedback-2');
@@ -77,7 +117,14 @@ describe('the editor of a study', () => {
     const doing = { onSaved: (): void => undefined, close: (): void => undefined };
     const sham: Protocol = { ...PROTOCOL, feedback: { values: 'sham', recordings: [] } };
     editing.openRead({ name: 'rest', version: '1', protocol: sham });
-    render(StudyEditor, { editing, draft: editing.draft!, studyApi: checking, time: 0, ...doing });
+    render(StudyEditor, {
+      editing,
+      draft: editing.draft!,
+      studyApi: checking,
+      time: 0,
+      ...offered,
+      ...doing,
+    });
     await click('save-study');
     expect(document.activeElement).toBe(find('field-problem'));
     expect(text('field-problem')).toBe(mistake.problem);

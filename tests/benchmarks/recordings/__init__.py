@@ -1,0 +1,1 @@
+"""Benchmarks of files: reading them, and the report on one."""
