@@ -298,7 +298,8 @@ async def report_recording(
     compared = await asyncio.to_thread(recordings.file, other) if other else None
     async with read_lock:
         text = await asyncio.to_thread(make_report, source, compared)
-    name = f'{"inline" if view else "attachment"}; filename="{recording}-report.html"'
+    named = f"{recording}-{other}" if other else recording
+    name = f'{"inline" if view else "attachment"}; filename="{named}-report.html"'
     headers = {"Content-Disposition": name, "Content-Security-Policy": REPORT_POLICY}
     return HTMLResponse(text, headers=headers)
 

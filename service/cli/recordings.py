@@ -205,7 +205,10 @@ def report(
     recording: RecordingSource,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write. [default: NAME-report.html]", show_default=False),
+        typer.Option(
+            help="File to write. [default: NAME-report.html, or NAME-OTHER-report.html]",
+            show_default=False,
+        ),
     ] = None,
     other: Annotated[
         str | None,
@@ -356,7 +359,8 @@ def write_report(
 
     path = find(recording)
     compared = find(other) if other else None
-    target = out or Path(f"{path.stem}-report.html")
+    named = path.stem if compared is None else f"{path.stem}-{compared.stem}"
+    target = out or Path(f"{named}-report.html")
     if target.exists() and not force:
         raise CannotWrite(
             "a new file", f"an existing one at {target}", "choose another with --out, or --force"

@@ -109,8 +109,9 @@ class RestClient:
                 raise ControlRefused(_reason(error)) from error
         except (URLError, TimeoutError) as error:
             reason = error.reason if isinstance(error, URLError) else error
+            said = getattr(reason, "strerror", None) or reason
             raise ServiceUnreachable(
-                f"No mimamba service answers at {address}: {reason}. {remedy_for(reason)}"
+                f"No mimamba service answers at {self.base}: {said}. {remedy_for(reason)}"
             ) from error
         except (HTTPException, OSError, ValueError, LookupError, TypeError) as error:
             raise no_service(address, error) from error

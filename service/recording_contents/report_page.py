@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -121,11 +122,18 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def _date(written: str | None) -> str | None:
+    """Return a date in ISO 8601 as people read it, in UTC."""
+    if written is None:
+        return None
+    return f"{datetime.fromisoformat(written).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _facts(data: ReportData) -> str:
     about, info = data.about, data.recording.info
     facts = {
         "File": about.name if about.title else None,
-        "Started": about.started,
+        "Started": _date(about.started),
         "Length": f"{_clock(data.seconds)}, "
         + (f"of which {data.lost:.1f} s were lost" if data.lost >= 0.05 else "nothing lost"),
         "Person": about.person,

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 WIDTH = 10.0
 """Width of a picture, inches."""
-LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.15, 0.3, 0.5
-"""Margins of a picture, inches: the names of its lines are above it."""
-BAR = 0.7
-"""Right margin of a picture whose colours are numbers, inches."""
+LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.9, 0.3, 0.5
+"""Margins of a picture, inches: names of lines are above it, and a bar of colours is on its right.
+Those of the sides are equal in all pictures, so that their times are below each other."""
+BAR, GAP = 0.12, 0.1
+"""Width of a bar of colours, and its distance from the picture, inches."""
 MINUTES_FROM = 180.0
 """Length from which times are in minutes, s."""
+LARGEST = 78.0
+"""Size of an electrode's name times its letters that the left margin has room for, points."""
 MANY = 100
 """Ratio of an axis's ends from which powers of ten are enough for it."""
 INKS = ("#0b6b75", "#c2571a", "#5b3f9e", "#2e7d32", "#8c1c13")
@@ -112,6 +115,8 @@ def _name_lines(axes: Axes) -> None:
         fontsize=8,
         frameon=False,
         ncols=12,
+        handlelength=1.5,
+        columnspacing=1.2,
     )
 
 
@@ -166,9 +171,7 @@ def draw_spectrogram(recordings: Sequence[ReportData]) -> str:
 def draw_quality(data: ReportData, recordings: Sequence[ReportData]) -> str:
     """Draw each electrode's score over time as a row of colours, on the axis of all recordings."""
     time = _time_axis(recordings)
-    longest = max(len(each.name) for each in data.electrodes)
-    left = max(LEFT, 0.2 + 0.1 * longest)
-    figure, [(axes, bar)] = _coloured_figure(0.9 + 0.28 * len(data.electrodes), left=left)
+    figure, [(axes, bar)] = _coloured_figure(0.9 + 0.28 * len(data.electrodes))
     for row, electrode in enumerate(data.electrodes):
         at = electrode.score.seconds / time.scale
         edges = np.concatenate([at[:1] - (at[1] - at[0] if len(at) > 1 else 1), at])
@@ -181,7 +184,12 @@ def draw_quality(data: ReportData, recordings: Sequence[ReportData]) -> str:
             cmap="RdYlBu",
             rasterized=True,
         )
-    axes.set_yticks(range(len(data.electrodes)), [each.name for each in data.electrodes])
+    longest = max(len(each.name) for each in data.electrodes)
+    axes.set_yticks(
+        range(len(data.electrodes)),
+        [each.name for each in data.electrodes],
+        fontsize=min(10, LARGEST / longest),
+    )
     axes.invert_yaxis()
     figure.colorbar(picture, cax=bar, label="score")
     time.apply(axes)
@@ -199,34 +207,34 @@ def _styled(recordings: Sequence[ReportData]) -> Iterator[tuple[ReportData, str,
         yield data, style, f", {name}" if len(recordings) > 1 else ""
 
 
-# The margins are given: to measure texts takes Matplotlib as long as to draw a picture.
 def _figure(height: float) -> tuple[Figure, Axes]:
     """Make a picture of one pair of axes."""
-    figure = _empty_figure(height)
-    figure.subplots_adjust(LEFT / WIDTH, BOTTOM / height, 1 - RIGHT / WIDTH, 1 - TOP / height)
-    return figure, figure.subplots()
+    figure, [axes] = _rows(height, 1)
+    return figure, axes
 
 
-def _coloured_figure(
-    height: float, rows: int = 1, left: float = LEFT
-) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+def _coloured_figure(height: float, rows: int = 1) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     """Make a picture of rows of this height, each with axes, and axes for what its colours mean."""
+    figure, plots = _rows(height, rows)
+    found = []
+    for plot in plots:
+        _, bottom, _, part = plot.get_position().bounds
+        left = 1 - (RIGHT - GAP) / WIDTH
+        found.append((plot, figure.add_axes((left, bottom, BAR / WIDTH, part))))
+    return figure, found
+
+
+def _rows(height: float, rows: int) -> tuple[Figure, list[Axes]]:
+    # The margins are given: to measure texts takes Matplotlib as long as to draw a picture.
     figure = _empty_figure(height * rows)
-    axes = figure.subplots(
-        rows,
-        2,
-        squeeze=False,
-        width_ratios=(50, 1),
-        gridspec_kw={
-            "left": left / WIDTH,
-            "right": 1 - BAR / WIDTH,
-            "bottom": BOTTOM / (height * rows),
-            "top": 1 - TOP / (height * rows),
-            "wspace": 0.03,
-            "hspace": (BOTTOM + TOP) / (height - BOTTOM - TOP),
-        },
+    figure.subplots_adjust(
+        left=LEFT / WIDTH,
+        right=1 - RIGHT / WIDTH,
+        bottom=BOTTOM / (height * rows),
+        top=1 - TOP / (height * rows),
+        hspace=(BOTTOM + TOP) / (height - BOTTOM - TOP),
     )
-    return figure, [(plot, bar) for plot, bar in axes]
+    return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
 
 def _empty_figure(height: float) -> Figure:

@@ -150,6 +150,8 @@ export class TracePlot {
     ctx.lineWidth = 1.5 * devicePixelRatio;
     ctx.font = `600 ${12 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textBaseline = 'top';
+    /** Labels that are drawn, by their row: one that would cover another goes into the next. */
+    const taken: [number, number][][] = [];
     for (const { index, label } of this.markers) {
       const second = (index - this.end) / this.info.sfreq;
       if (second < -this.seconds || second > 0) continue;
@@ -162,17 +164,28 @@ export class TracePlot {
       const before = x - u.bbox.left;
       const after = u.bbox.width - before;
       const gap = 4 * devicePixelRatio;
-      ctx.textAlign = before > after ? 'right' : 'left';
+      const left = before > after;
+      const room = Math.max(before, after) - gap;
+      const width = Math.min(room, ctx.measureText(label).width);
+      const [from, to] = left ? [x - gap - width, x - gap] : [x + gap, x + gap + width];
+      const free = taken.findIndex((row) => row.every(([a, b]) => to < a || from > b));
+      const row = free < 0 ? taken.length : free;
+      if (row === ROWS) continue;
+      (taken[row] ??= []).push([from, to]);
+      ctx.textAlign = left ? 'right' : 'left';
       ctx.fillText(
         label,
-        before > after ? x - gap : x + gap,
-        u.bbox.top + 2,
-        Math.max(before, after) - gap,
+        left ? x - gap : x + gap,
+        u.bbox.top + 2 + row * 14 * devicePixelRatio,
+        room,
       );
     }
     ctx.restore();
   }
 }
+
+/** Rows of markers' labels at most: more would hide the signal. */
+const ROWS = 4;
 
 /** About five round ticks, including the right edge. */
 function timeTicks(seconds: number): number[] {

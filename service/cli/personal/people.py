@@ -109,7 +109,7 @@ def print_people(folder: Path, json: bool) -> None:
         "recordings": lambda each: ", ".join(each.recordings),
         "notes": lambda each: each.damaged or each.notes or "",
     }
-    optional = ("age", "sex", "consent", "notice seen")
+    optional = tuple(columns)[1:]
     print_list(_people_index(folder).all(), json, columns, optional, f"in {folder}")
 
 
