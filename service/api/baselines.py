@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.models.signal.baseline import MAX_BASELINE, MIN_BASELINE
 from mimamba.service.api.dependencies import AllRecordings, OneSession
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.sessions.session_baseline import SessionBaseline
 from mimamba.service.storage.private_files import NAME
 
-baselines_api = APIRouter(prefix="/v1/sessions", tags=["baselines"])
+baselines_api = APIRouter(prefix="/v1/sessions", tags=["baselines"], responses=PROBLEMS)
 
 
 class NewBaseline(BaseModel):

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from mimamba.service.api.dependencies import Service, ServiceState
 from mimamba.service.auth.scopes import allows, auth_result_of
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.http.problem import problem
+from mimamba.service.http.problem import PROBLEMS, problem
 from mimamba.service.sessions.registry import SessionRegistry
 
-health_api = APIRouter(include_in_schema=False)
+health_api = APIRouter(include_in_schema=False, responses=PROBLEMS)
 
 
 @health_api.get("/metrics")

@@ -36,12 +36,13 @@ from mimamba.service.auth.watch_link import (
     network_host,
     watch_url,
 )
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.protocol.auth import Scope
 from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.private_files import NAME
 
-login_api = APIRouter(prefix="/v1", tags=["login"])
-tokens_api = APIRouter(prefix="/v1/tokens", tags=["tokens"])
+login_api = APIRouter(prefix="/v1", tags=["login"], responses=PROBLEMS)
+tokens_api = APIRouter(prefix="/v1/tokens", tags=["tokens"], responses=PROBLEMS)
 
 NO_TOKEN_ASKED = (
     "Expected a service that asks for a token, but this one lets everybody control it. "

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.service.api.dependencies import AllSessions, OneSession
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.sessions.markers import MAX_LABEL_LENGTH, set_marker
 
-markers_api = APIRouter(prefix="/v1/sessions", tags=["markers"])
+markers_api = APIRouter(prefix="/v1/sessions", tags=["markers"], responses=PROBLEMS)
 
 
 class NewMarker(BaseModel):

@@ -12,13 +12,14 @@ from mimamba.models.checkpoints.catalog import CheckpointInfo, list_catalog
 from mimamba.models.checkpoints.names import NO_MODEL
 from mimamba.service.api.dependencies import AllRecordings, AllSessions, Service
 from mimamba.service.api.sessions import titled_view
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.registry import SessionView
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.own_checkpoints import MODEL_NAME, models_folder
 
-models_api = APIRouter(prefix="/v1", tags=["models"])
+models_api = APIRouter(prefix="/v1", tags=["models"], responses=PROBLEMS)
 
 
 class NewModel(BaseModel):

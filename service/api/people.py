@@ -28,6 +28,7 @@ from mimamba.service.api.dependencies import (
 from mimamba.service.api.recordings import Download, Unblinds, check_unblinding, no_space
 from mimamba.service.auth.scopes import allows, auth_result_of
 from mimamba.service.calibration.person_archive import PersonArchives
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.people.facts import (
     LONGEST_VERSION,
     OLDEST,
@@ -135,7 +136,7 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-people_api = APIRouter(prefix="/v1/people", tags=["people"])
+people_api = APIRouter(prefix="/v1/people", tags=["people"], responses=PROBLEMS)
 
 
 # These block on the disk, so they are not coroutines: FastAPI gives each a thread.

@@ -32,6 +32,7 @@ from mimamba.service.api.dependencies import (
     Service,
 )
 from mimamba.service.auth.scopes import allows, auth_result_of
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
 from mimamba.service.recording_contents.marker_editing import MarkerEditor, MarkerView
 from mimamba.service.recording_contents.report_summary import ReportSummary, summarise_report
@@ -140,7 +141,7 @@ def check_unblinding(request: Request, found: Iterable[RecordingInfo]) -> None:
             )
 
 
-recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
+recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"], responses=PROBLEMS)
 
 
 # Those that block on the disk are not coroutines: FastAPI gives each a thread.

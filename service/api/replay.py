@@ -20,6 +20,7 @@ from mimamba.drivers.errors import BadPlayback, BadRecording
 from mimamba.drivers.replay.driver import MAX_SPEED, MIN_SPEED
 from mimamba.drivers.replay.position import find_marker
 from mimamba.service.api.dependencies import AllRecordings, OneSession, ReadLock
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _position(seekable: Seekable, change: ReplayChange) -> float | None:
     return change.position
 
 
-replay_api = APIRouter(prefix="/v1/sessions", tags=["replay"])
+replay_api = APIRouter(prefix="/v1/sessions", tags=["replay"], responses=PROBLEMS)
 
 
 def seekable_of(session: Session) -> Seekable:

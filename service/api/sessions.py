@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mimamba.drivers.url import parse_source
 from mimamba.service.api.dependencies import Service, ServiceState
 from mimamba.service.api.sources import admit
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.recording_contents.recorded_setup import recorded_setup
 from mimamba.service.recordings.sidecar import played_title
 from mimamba.service.sessions.registry import SessionView, choose_model, view_session
@@ -49,7 +50,7 @@ class NewSession(BaseModel):
     )
 
 
-sessions_api = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+sessions_api = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=PROBLEMS)
 
 
 @sessions_api.get("")

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, Request
 
 from mimamba.drivers.discovery.discover import Sources, discover_sources, list_known_sources
 from mimamba.drivers.url import parse_source
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.recordings.recordings import NoRecording, Recordings
 from mimamba.service.storage.private_files import NAME
 
@@ -22,7 +23,7 @@ FILE_PARAMETERS = frozenset({"file", "file_anc", "file_aux", "master_board", "ot
 SERIAL_PORT = r"/dev/(tty|cu\.)[\w.-]+|/dev/serial/[\w.:/+@-]+|COM[0-9]+"
 """Names of serial ports; with any other path, the error would show if that file exists."""
 
-sources_api = APIRouter(prefix="/v1", tags=["sources"])
+sources_api = APIRouter(prefix="/v1", tags=["sources"], responses=PROBLEMS)
 
 
 class NotAdmitted(PermissionError):

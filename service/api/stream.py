@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from mimamba.service.api.dependencies import Service
 from mimamba.service.auth.websocket_auth import authenticate_websocket
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.protocol.schema import asyncapi, json_schema
 from mimamba.service.stream.connection import Connection
 
-stream_api = APIRouter(prefix="/v1", tags=["schema"])
+stream_api = APIRouter(prefix="/v1", tags=["schema"], responses=PROBLEMS)
 
 
 @stream_api.websocket("/stream")

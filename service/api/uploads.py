@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 
 from mimamba.service.api.dependencies import AllPeople, AllRecordings
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.people.people import DamagedPerson
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.recordings.upload import Upload, Uploads
@@ -26,7 +27,7 @@ def _uploads(connection: HTTPConnection) -> Uploads:
     return uploads
 
 
-uploads_api = APIRouter(prefix="/v1/uploads", tags=["recordings"])
+uploads_api = APIRouter(prefix="/v1/uploads", tags=["recordings"], responses=PROBLEMS)
 
 
 @uploads_api.post(

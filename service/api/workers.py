@@ -9,8 +9,9 @@ from fastapi import APIRouter
 from mimamba.service.api.dependencies import AllSessions
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.cluster.mirrored_session import MirroredSession
+from mimamba.service.http.problem import PROBLEMS
 
-workers_api = APIRouter(prefix="/v1/workers", tags=["workers"])
+workers_api = APIRouter(prefix="/v1/workers", tags=["workers"], responses=PROBLEMS)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,6 @@ from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
 from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
 from mimamba.service.http.page import mount_page
-from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.http.proxy import ProxyMiddleware
 from mimamba.service.http.shutting_down import ShutdownMiddleware
 from mimamba.service.monitoring.service_counters import ServiceCounters
@@ -189,7 +188,6 @@ def make_app(
         mqtt = make_mqtt(settings, sessions)
         app.state.sham_recordings = ShamRecordings(recordings)
         app.state.registry = make_registry(hub, sessions, recordings, udp, mqtt)
-        _build_routes(app)
         await asyncio.to_thread(recordings.recover)
         app.state.uploads = uploads = Uploads(
             folder, settings.upload_mib << 20, limits.upload_seconds, limits.upload_memory
@@ -230,7 +228,6 @@ def make_app(
         version=version("mimamba"),
         summary="Live emotion predictions from consumer EEG. Not a medical device.",
         lifespan=lifespan,
-        responses=PROBLEMS,
         openapi_url="/v1/openapi.json",
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
@@ -282,24 +279,15 @@ def make_app(
         workers_api,
         health_api,
     ):
-        app.include_router(router)
+        # As they are: `include_router` builds each route anew for every application, at the first
+        # request. That is 0.2 s of Python, in which hundreds of hops of 500 sessions were late.
+        app.router.routes.extend(router.routes)
     mount_page(app, settings.allowed_origin)
     app.add_middleware(
         ProxyMiddleware, is_trusted=settings.is_trusted_proxy, root_path=settings.root_path
     )
     describe_access(app, settings.root_path)
     return app
-
-
-def _build_routes(app: FastAPI) -> None:
-    """Build all routes now, as looking for an unknown path does.
-
-    FastAPI builds them at the first request: 0.2 s of Python, in which the compute loop gets the
-    interpreter once in 5 ms. With 500 sessions hundreds of hops were late.
-    """
-    scope = {"type": "http", "method": "GET", "path": "/-", "root_path": ""}
-    for route in app.routes:
-        route.matches(scope)
 
 
 async def _make_recordings(folder: Path, sessions: SessionRegistry) -> Recordings:

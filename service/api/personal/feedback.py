@@ -18,12 +18,13 @@ from mimamba.service.feedback.wanted_feedback import (
     FeedbackChoice,
     WantedFeedback,
 )
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackState
 from mimamba.service.recording_contents.feedback_log import FeedbackRun
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.private_files import NAME
 
-feedback_api = APIRouter(prefix="/v1", tags=["feedback"])
+feedback_api = APIRouter(prefix="/v1", tags=["feedback"], responses=PROBLEMS)
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 

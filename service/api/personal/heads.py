@@ -14,10 +14,11 @@ from mimamba.service.api.dependencies import (
 )
 from mimamba.service.api.people import Pseudonym
 from mimamba.service.calibration.sittings import NoSitting
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.storage.private_files import NAME
 
-heads_api = APIRouter(prefix="/v1", tags=["heads"])
+heads_api = APIRouter(prefix="/v1", tags=["heads"], responses=PROBLEMS)
 
 HeadId = Annotated[str, Path(pattern=f"^{NAME}$")]
 

@@ -22,10 +22,11 @@ from mimamba.service.calibration.ratings import (
 )
 from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting
 from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.protocol.personal import PersonalReading, RatingEntry
 from mimamba.service.sessions.session import Session
 
-ratings_api = APIRouter(prefix="/v1/sessions", tags=["ratings"])
+ratings_api = APIRouter(prefix="/v1/sessions", tags=["ratings"], responses=PROBLEMS)
 
 Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 

@@ -19,10 +19,11 @@ from mimamba.service.calibration.plan import (
     PlanError,
     complete_plan,
 )
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.protocol.personal import CalibrationProgress, VerdictNote
 from mimamba.service.storage.private_files import NAME
 
-calibration_api = APIRouter(prefix="/v1", tags=["calibration"])
+calibration_api = APIRouter(prefix="/v1", tags=["calibration"], responses=PROBLEMS)
 
 Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 

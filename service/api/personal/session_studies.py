@@ -18,11 +18,12 @@ from mimamba.service.api.dependencies import (
     ReadLock,
 )
 from mimamba.service.api.personal.ratings import give_rating
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.private_files import NAME
 
-studies_api = APIRouter(prefix="/v1", tags=["studies"])
+studies_api = APIRouter(prefix="/v1", tags=["studies"], responses=PROBLEMS)
 
 Rated = Annotated[float | None, Field(default=None, ge=0, le=100, allow_inf_nan=False)]
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Body, Header, HTTPException, Path, Request, Respo
 from pydantic import BaseModel, ConfigDict
 
 from mimamba.service.api.dependencies import AllStudies
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.storage.private_files import NAME
 from mimamba.service.studies.protocol_file import StudyMistake, find_mistakes
 from mimamba.service.studies.study_folder import StudyFile, StudyNote
@@ -52,7 +53,7 @@ class ProtocolView:
     protocol: dict[str, Any]
 
 
-protocols_api = APIRouter(prefix="/v1", tags=["studies"])
+protocols_api = APIRouter(prefix="/v1", tags=["studies"], responses=PROBLEMS)
 
 
 # These block on the disk, so they are not coroutines: FastAPI gives each a thread.
