@@ -200,7 +200,7 @@ def served(home: Path, data: Path) -> Iterator[httpx.Client]:
             wait_until(lambda: "http://" in log.read_text() or process.poll() is not None)
             found = re.search(r"http://[\w.:]+", log.read_text())
             assert found, log.read_text()
-            with httpx.Client(base_url=found[0], timeout=2 * PATIENCE) as http:
+            with httpx.Client(base_url=found[0], timeout=2 * PATIENCE, verify=False) as http:
                 yield http
         finally:
             process.terminate()

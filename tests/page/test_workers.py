@@ -56,7 +56,9 @@ def test_workers_are_shown_by_a_gateway(page: Page, tmp_path: Path) -> None:
         service.until(lambda: bool(service.http.get("/v1/workers").json()))
         new = {"source": "simulate://", "id": "a-session-with-a-long-name", "person": "P01"}
         assert service.http.post("/v1/sessions", json=new).status_code == 201
-        viewing = httpx.get(f"{service.url}/v1/workers", headers=bearer(VIEW), timeout=PATIENCE)
+        viewing = httpx.get(
+            f"{service.url}/v1/workers", headers=bearer(VIEW), timeout=PATIENCE, verify=False
+        )
         assert (viewing.status_code, viewing.json()["title"]) == (
             403,
             "The token does not allow this",

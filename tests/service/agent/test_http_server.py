@@ -43,10 +43,12 @@ def test_silent_connections_make_room_for_agents() -> None:
             ]
             silent[-1].sendall(b"POST /mcp HTTP/1.1\r\nHost: ")  # a head that never ends
             url = f"http://127.0.0.1:{place[1]}{PATH}"
-            found = httpx.post(url, json=ASK, headers=ACCEPT | bearer(SHOWN), timeout=PATIENCE)
+            found = httpx.post(
+                url, json=ASK, headers=ACCEPT | bearer(SHOWN), timeout=PATIENCE, verify=False
+            )
             assert found.json()["result"]["tools"]
             assert silent[0].recv(1) == b""  # the oldest is closed
-            refused = httpx.post(url, json=ASK, headers=ACCEPT, timeout=PATIENCE)
+            refused = httpx.post(url, json=ASK, headers=ACCEPT, timeout=PATIENCE, verify=False)
             assert (refused.status_code, refused.headers["connection"]) == (401, "close")
         finally:
             server.should_exit = True

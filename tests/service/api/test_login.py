@@ -24,7 +24,7 @@ def service() -> Iterator[Live]:
 
 @pytest.fixture
 def browser(service: Live) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.url, timeout=30) as browser:
+    with httpx.Client(base_url=service.url, timeout=30, verify=False) as browser:
         yield browser
 
 

@@ -95,7 +95,7 @@ def test_a_flood_is_answered_at_the_allowed_rate_while_a_token_is_served_at_once
 ) -> None:
     with (
         live(source=[], token=CONTROL) as service,
-        httpx.Client(base_url=service.url, timeout=PATIENCE) as known,
+        httpx.Client(base_url=service.url, timeout=PATIENCE, verify=False) as known,
     ):
         known.post("/v1/login", json={"token": CONTROL})
         began = time.monotonic()
@@ -111,7 +111,7 @@ def test_a_flood_is_answered_at_the_allowed_rate_while_a_token_is_served_at_once
 
 def test_one_who_is_refused_hears_when_to_try_again_and_is_closed() -> None:
     with live(source=[], token=CONTROL) as service, plugged(service) as plug:
-        with httpx.Client(base_url=service.url, timeout=PATIENCE) as http:
+        with httpx.Client(base_url=service.url, timeout=PATIENCE, verify=False) as http:
             found = [http.get("/v1/sessions") for _ in range(BURST + 1)]
             while found[-1].status_code == 401:
                 found.append(http.get("/v1/sessions"))
@@ -134,11 +134,13 @@ def test_where_no_token_is_needed_nothing_is_limited() -> None:
 def test_those_with_a_token_or_a_login_are_not_limited() -> None:
     with live(source=[], token=CONTROL, view_token=VIEW) as service:
         found = Counter(service.http.get("/metrics").status_code for _ in range(2 * BURST))
-        with httpx.Client(base_url=service.url, timeout=PATIENCE) as browser:
+        with httpx.Client(base_url=service.url, timeout=PATIENCE, verify=False) as browser:
             assert browser.post("/v1/login", json={"token": VIEW}).status_code == 200
             found.update(browser.get("/").status_code for _ in range(2 * BURST))
         # One who may not do this is known all the same.
-        with httpx.Client(base_url=service.url, headers=bearer(VIEW), timeout=PATIENCE) as viewer:
+        with httpx.Client(
+            base_url=service.url, headers=bearer(VIEW), timeout=PATIENCE, verify=False
+        ) as viewer:
             found.update(viewer.post("/v1/sources").status_code for _ in range(2 * BURST))
         assert found == {200: 4 * BURST, 403: 2 * BURST}
 
@@ -159,7 +161,9 @@ def test_a_proxy_s_clients_are_limited_one_by_one() -> None:
     ):
         service.until(lambda: limited(service) >= 8)
         other = {"X-Forwarded-For": "203.0.113.2"}
-        answer = httpx.get(f"{service.url}/v1/sessions", headers=other, timeout=PATIENCE)
+        answer = httpx.get(
+            f"{service.url}/v1/sessions", headers=other, timeout=PATIENCE, verify=False
+        )
         assert answer.status_code == 401
 
 
@@ -247,7 +251,9 @@ def test_a_head_that_is_too_long_is_refused(before: bytes) -> None:
 def test_a_long_head_counts_as_several_requests() -> None:
     with live(source=[], token=CONTROL) as service:
         long = {"X-Long": "x" * 12_000}
-        with httpx.Client(base_url=service.url, headers=long, timeout=PATIENCE) as http:
+        with httpx.Client(
+            base_url=service.url, headers=long, timeout=PATIENCE, verify=False
+        ) as http:
             found = Counter(http.get("/healthz").status_code for _ in range(BURST // 2))
         assert found[429] >= 1
 

@@ -188,7 +188,7 @@ def test_a_killed_service_leaves_a_recording_that_its_next_start_makes_whole(
     path = tmp_path / "killed.xdf"
     with (
         serving("--data-dir", str(tmp_path), "--model", "none", loaded=loaded) as (url, process),
-        httpx.Client(base_url=url, timeout=LONGEST) as http,
+        httpx.Client(base_url=url, timeout=LONGEST, verify=False) as http,
     ):
         until(lambda: [each["state"] for each in http.get("/v1/sessions").json()] == ["open"])
         made = http.post(API, json={"session": "simulate-1", "name": "killed"})

@@ -141,7 +141,9 @@ def test_a_connection_without_requests_makes_room_for_one_with(
         ExitStack() as all_,
     ):
         plugs = [all_.enter_context(plugged(service)) for _ in range(60)]
-        assert httpx.get(f"{service.url}/healthz", timeout=PATIENCE).status_code == 200
+        assert (
+            httpx.get(f"{service.url}/healthz", timeout=PATIENCE, verify=False).status_code == 200
+        )
         assert is_closed(plugs[0])
         assert numbers(service)["mimamba_errors_total", "evicted_connection"] >= 40
         service.until(lambda: bool(lines(caplog)))
@@ -289,7 +291,10 @@ def test_a_service_with_few_descriptors_records_while_many_idle(
             if '"serving"' in line:
                 break
         url = json.loads(said[-1])["address"].rstrip("/")
-        with httpx.Client(base_url=url, timeout=PATIENCE) as http, ExitStack() as all_:
+        with (
+            httpx.Client(base_url=url, timeout=PATIENCE, verify=False) as http,
+            ExitStack() as all_,
+        ):
             address = ("127.0.0.1", urlsplit(url).port or 0)
             for _ in range(400):
                 all_.enter_context(socket.create_connection(address, PATIENCE))
