@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from typer.main import get_command
 
 from tests.service.forked import LoadedProgram
 
@@ -108,6 +110,14 @@ def _recordings_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIMAMBA_CONFIG", str(settings))
         patch.setenv("MIMAMBA_DATA_DIR", str(tmp_path_factory.mktemp("recordings")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_once() -> Iterator[None]:
+    """Commands are built once, not anew for each that a test runs in this process: 0.1 s of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
         yield
 
 
