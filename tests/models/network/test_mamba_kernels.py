@@ -7,8 +7,6 @@ documentation, show that they are called rightly.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,8 +31,7 @@ from mimamba.models.network.ssm import States
 from mimamba.models.network.static_shapes import step_rows, to_static
 from tests.models.marks import on_cuda
 from tests.models.network.test_msimamba import SMALL, close, eeg, make
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.service.forked import LoadedProgram
 
 
 def selective_scan(
@@ -278,23 +275,19 @@ for folder in sys.argv[1:]:
 """
 
 
-def test_an_install_is_described_in_one_line(tmp_path: Path) -> None:
+def test_an_install_is_described_in_one_line(tmp_path: Path, loaded: LoadedProgram) -> None:
     """Missing, broken, too old and sound ones, in a process of their own."""
     folders = []
     for i, install in enumerate(INSTALLS):
         install.write(tmp_path / str(i))
         folders.append(str(tmp_path / str(i)) if install.package is not None else "none")
-    done = subprocess.run(
-        [sys.executable, "-c", TELL, *folders],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},  # these installs hold nothing to call
-    )
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # these installs hold nothing to call
+    with loaded.start(*folders, code=TELL, environment=hidden) as program:
+        said, logged = program.communicate(timeout=200)
+    assert program.returncode == 0, logged
     lines = [f"selective scan: {install.told}" for install in INSTALLS]
-    assert done.stdout.splitlines() == [line for line in lines for _ in range(2)]
-    assert done.stderr.splitlines() == lines[:-1]  # the log: each failure once
+    assert said.splitlines() == [line for line in lines for _ in range(2)]
+    assert logged.splitlines() == lines[:-1]  # the log: each failure once
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import LEAST_BYTES, CannotRecord
 from tests.models.body.planted import ACCELERATION, ROTATION, pulse
 from tests.models.body.planted import chunks_of as measured
+from tests.service.forked import LoadedProgram
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO, Stage, staged
 
@@ -414,29 +415,38 @@ def test_pulse_motion_and_heart_rate_are_streams_of_their_own(tmp_path: Path) ->
     assert not any("heart rate" in notice for notice in recording.info.notices)
 
 
-@settings(max_examples=10)
-@given(st.floats(0, 1))
-def test_a_cut_file_keeps_the_sensors_up_to_there(
-    tmp_path_factory: pytest.TempPathFactory, kept: float
-) -> None:
-    path = tmp_path_factory.mktemp("cut") / "a.xdf"
-    light = pulse(3, 70, 0.2)
+LIGHT = pulse(3, 70, 0.2)
+
+
+@pytest.fixture(scope="module")
+def with_pulse(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A recording with the pulse's light, and the length of its headers."""
+    path = tmp_path_factory.mktemp("pulse") / "a.xdf"
     with staged(None, live=True) as stage:
         tape = Taped(path, stage.session)
         headers = path.stat().st_size
         stage.play(*chunks_of(0, 100))
-        for part in (measured(light)[:16], measured(light)[16:]):
+        for part in (measured(LIGHT)[:16], measured(LIGHT)[16:]):
             before = stage.session.check_open().ppg.next
             stage.script.measure(*part)
             stage.until(lambda n=before: stage.session.check_open().ppg.next > n)  # type: ignore[misc]
             stage.play(*chunks_of(100 + before, 101 + before))
         tape.stop()
-    content = path.read_bytes()
+    return path, headers
+
+
+@settings(max_examples=10)
+@given(st.floats(0, 1))
+def test_a_cut_file_keeps_the_sensors_up_to_there(
+    with_pulse: tuple[Path, int], kept: float
+) -> None:
+    whole, headers = with_pulse
+    content, path = whole.read_bytes(), whole.with_name("cut.xdf")
     path.write_bytes(content[: headers + int(kept * (len(content) - headers))])
     recover(path)
     found = load(path).get("PPG")
     if found and len(found["time_stamps"]):
-        np.testing.assert_array_equal(found["time_series"], light[: len(found["time_series"])])
+        np.testing.assert_array_equal(found["time_series"], LIGHT[: len(found["time_series"])])
 
 
 @contextmanager
@@ -480,36 +490,38 @@ def test_a_disk_that_fills_up_is_reported_and_ends_the_recording_whole(tmp_path:
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from mimamba.service.storage.folders import LEAST_BYTES
+import numpy as np
+from mimamba.drivers.driver import Chunk
+from mimamba.service.recordings.recorder import Recorder
 from tests.service.scripted import staged
-from tests.service.recordings.test_recorder import Taped, chunks_of
-path = Path(sys.argv[1])
+
+def chunks_of(first, stop):
+    for at in range(first, stop, 32):
+        index = np.arange(at, min(stop, at + 32))
+        yield Chunk(np.zeros((len(index), 4), np.float32), 500 + index / 256.003, at)
+
+path, endings = Path(sys.argv[1]), []
 with staged(None) as stage:
-    tape = Taped(path, stage.session)
+    Recorder(path, stage.session, endings.append).start()
     stage.play(*chunks_of(0, 256))
     stage.until(lambda: path.stat().st_size > 256 * 25)
     room = path.stat().st_size + 3000
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     stage.play(*chunks_of(256, 1024))
-    stage.until(lambda: bool(tape.endings))
+    stage.until(lambda: bool(endings))
     stage.play(*chunks_of(1024, 1100))
-print(tape.endings)
+print(endings)
 """
 
 
-def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
+def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path, loaded: LoadedProgram) -> None:
     """What the operating system refuses in the midst of a chunk is taken back."""
     path = tmp_path / "a.xdf"
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "the file could not be written: File too large" in done.stdout
-    assert "whole=True, seconds=1.0," in done.stdout
+    with loaded.start(str(path), code=LIMITED) as program:
+        said, errors = program.communicate(timeout=200)
+    assert program.returncode == 0, errors
+    assert "the file could not be written: File too large" in said
+    assert "whole=True, seconds=1.0," in said
     assert recover(path).whole
     eeg = load(path)["EEG"]
     assert len(eeg["time_stamps"]) == 256
