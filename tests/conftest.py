@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from typer.main import get_command
 
-from tests.service.forked import LoadedProgram
+from tests.service.forked import LoadedProgram, LoadedServer
 
 # A deadline would be a hidden assertion about time. Continuous integration tries the same examples
 # each time; people's machines try new ones.
@@ -88,12 +90,32 @@ def shared_data() -> Path:
     return folder
 
 
+SERVER = pytest.StashKey[LoadedServer]()
+"""The process with all libraries loaded that the workers of pytest-xdist share."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # pytest-xdist's own type is private
+    """Tell a worker where the process is that all of them share."""
+    stash = node.config.stash
+    if SERVER not in stash:
+        stash[SERVER] = LoadedServer()
+    node.workerinput["loaded"] = stash[SERVER].address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process that the workers shared."""
+    if server := config.stash.get(SERVER, None):
+        server.close()
+
+
 @pytest.fixture(scope="session")
-def loaded() -> Iterator[LoadedProgram]:
-    """A process that forks programs, with all libraries loaded."""
-    program = LoadedProgram()
-    yield program
-    program.close()
+def loaded(request: pytest.FixtureRequest) -> Iterator[LoadedProgram]:
+    """Programs forked from a process with all libraries loaded."""
+    with closing(
+        LoadedProgram(getattr(request.config, "workerinput", {}).get("loaded"))
+    ) as program:
+        yield program
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 To load them takes most of a short program's time. Nothing else differs from a start of one's own:
 the processes have their own files, folder and environment, take signals, and end as Python does.
+All workers of pytest-xdist use the same process, which loads the libraries when the first asks.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import IO
 
 COMMAND = "import sys; sys.argv[0] = 'mimamba'; from mimamba.service.cli.main import main; main()"
 """Python code that does the same as ``mimamba``."""
 PROGRAM = """
-import gc, json, os, socket, sys, types
+import gc, json, os, select, socket, sys, types
+
+listener = socket.socket(fileno=int(sys.argv[1]))
+if sys.stdin in select.select([listener, sys.stdin], [], [])[0]:
+    sys.exit()  # nobody needed it
 
 import mimamba.drivers.formats.read
 import mimamba.drivers.simulator.driver
@@ -36,15 +42,23 @@ import mimamba.service.doctor.doctor
 import mimamba.service.server.serve
 import mimamba.service.cli.main
 
-control = socket.socket(fileno=int(sys.argv[1]))
+controls = set()
 gc.collect()
 gc.freeze()  # or each process would copy what it looks through
 while True:
+    control = select.select([listener, sys.stdin, *controls], [], [])[0][0]
+    if control is sys.stdin:
+        sys.exit()
+    if control is listener:
+        controls.add(listener.accept()[0])
+        continue
     line, files, _, _ = socket.recv_fds(control, 1 << 16, 3)
     while line and not line.endswith(b"\\n"):
         line += control.recv(1 << 16)
     if not line:
-        sys.exit()
+        controls.remove(control)
+        control.close()
+        continue
     asked = json.loads(line)
     if "status" in asked:
         pid, status = os.waitpid(asked["status"], os.WNOHANG)
@@ -56,7 +70,8 @@ while True:
         for each in files:
             os.close(each)
     control.sendall(json.dumps(answer).encode() + b"\\n")
-control.close()
+for each in (listener, *controls):
+    each.close()
 for number, each in enumerate(files):
     os.dup2(each, number)
     os.close(each)
@@ -81,18 +96,49 @@ exec(compile(code, "<string>", "exec"), sys.modules["__main__"].__dict__)
 """
 
 
-class LoadedProgram:
-    """A process that waits with all libraries loaded, and forks others."""
+class LoadedServer:
+    """A process that waits with all libraries loaded, once somebody needs them, and forks others.
+
+    It ends with this process, or with ``close``.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._control, other = socket.socketpair()
-        with other:
+        self._folder = TemporaryDirectory(prefix="loaded")  # short, as a socket's path must be
+        self.address = str(Path(self._folder.name) / "socket")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.address)
+            listener.listen()
             self._process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(other.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[other.fileno()],
+                [sys.executable, "-c", PROGRAM, str(listener.fileno())],
+                stdin=subprocess.PIPE,
+                pass_fds=[listener.fileno()],
             )
+
+    def close(self) -> None:
+        """End the process; those that it forked have been stopped before."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._folder.cleanup()
+
+
+class LoadedProgram:
+    """Programs that are forked from a process of ``LoadedServer``.
+
+    Parameters
+    ----------
+    address
+        Its address; None to start one that ends with this.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self._lock = threading.Lock()
+        self._own: LoadedServer | None = None
+        if address is None:
+            self._own = LoadedServer()
+            address = self._own.address
+        self._control = socket.socket(socket.AF_UNIX)
+        self._control.connect(address)
         self._answers = self._control.makefile("rb")
 
     def start(
@@ -148,10 +194,11 @@ class LoadedProgram:
         return self._ask({"status": pid})
 
     def close(self) -> None:
-        """End the process; those that it forked have been stopped before."""
+        """Leave the process; what was forked here has been stopped before."""
         self._answers.close()
         self._control.close()
-        self._process.wait()
+        if self._own is not None:
+            self._own.close()
 
     def _ask(self, what: Mapping[str, object], files: list[int] | None = None) -> int | None:
         line = json.dumps(what).encode() + b"\n"
