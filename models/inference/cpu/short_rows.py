@@ -5,9 +5,9 @@ are many small operations. If a network always takes the same few short patch si
 divisor of the longest, then samples are taken in blocks as long as the longest. A block holds whole
 rows of each map, so a 2-D convolution of any of them is a sum of matrix products: block v of the
 result is the sum over d of block v + d of the samples times a matrix M_d, with the kernel in bands.
-The matrices of all scales lie side by side, so that each of the two convolutions is one product for
-each d, for all windows and scales together: six products with kernels of at most 3. In memory,
-windows follow each other, with blocks of zeros between them.
+The matrices of all scales lie side by side, and those of all d below each other, so that each of
+the two convolutions is one product, for all windows and scales together. In memory, windows follow
+each other, with blocks of zeros between them.
 
 Most numbers of these matrices are zero, and the longer the blocks are, the larger is their share.
 
@@ -18,16 +18,19 @@ hidden channels.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 
-from mimamba.models.inference.cpu.mstb import make_waves, softmax
+from mimamba.models.inference.cpu.mstb import Array, make_waves, softmax
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MultiScaleTemporalBlock
 
+_gelu = torch.ops.aten.gelu_.default
 MAX_WIDTH = 96
 """Largest number of values in a block for which this module is used.
 
@@ -62,65 +65,131 @@ class CPUShortRowBlock:
         self._n_blocks = math.ceil(config.n_times / length)
         (wide, wide_bias), (narrow, narrow_bias) = block.widen.merged(), block.narrow.merged()
         self._between = wide.shape[-1] // 2
-        self._widen = torch.cat([banded(wide, p, length) for p in periods], -1)
-        self._narrow = torch.cat([banded(narrow, p, length) for p in periods], -2)
+        # The matrices of a block and its neighbours, one below the other.
+        self._widen = torch.cat([banded(wide, p, length) for p in periods], -1).flatten(0, 1)
+        self._narrow = torch.cat([banded(narrow, p, length) for p in periods], -2).flatten(0, 1)
         self._widen_bias = wide_bias.repeat(length * len(periods))
-        self._narrow_bias = narrow_bias.repeat(length)
+        self._narrow_bias = narrow_bias.repeat(length).numpy()
         # Each frequency's cosine and sine, and the hidden numbers that its weight belongs to.
         f = np.array(config.candidates)
-        self._waves = torch.from_numpy(make_waves(config.n_times, f)).to(wide)
+        self._waves = make_waves(config.n_times, f).astype(wide.numpy().dtype)
         own = np.equal.outer(-(-config.n_times // f), np.array(periods))
-        self._spread = torch.from_numpy(own).to(wide).repeat_interleave(length * config.hidden, 1)
+        self._spread = np.repeat(own.astype(self._waves.dtype), length * config.hidden, 1)
         # Places behind a map's last row are not part of it, which the second convolution must see.
         filled = [math.ceil(config.n_times / p) * p for p in periods]
         rests = [(self._n_blocks * length - f) * config.hidden for f in filled]
         ends = [(place + 1) * length * config.hidden for place in range(len(periods))]
         self._unfilled = [slice(e - rest, e) for e, rest in zip(ends, rests, strict=True) if rest]
+        self._places = 0
         self._samples = self._hidden = wide.new_zeros(0)
+        self._views: dict[int, _Views] = {}
 
     def apply(self, x: Tensor, unit: float = 1.0) -> Tensor:
         """Apply the block to windows (B, C, L), divided by a unit; the result has the same shape.
 
         It lies in memory that the next call overwrites.
         """
-        c, n_blocks, between = self._config, self._n_blocks, self._between
-        stride, size = n_blocks + between, c.n_times * c.n_channels
-        end = len(x) * stride
-        self._reserve(end + between)
-        samples, hidden = (t[: end + between] for t in (self._samples, self._hidden))
-        windows = samples[between:].view(len(x), -1)
-        inside = windows[:, :size].view(len(x), c.n_times, c.n_channels)
-        # In the order of the source: half of the time of the result's order, and of PyTorch.
-        np.divide(x.numpy(), unit, out=inside.transpose(1, 2).numpy())
-        windows[:, size:] = 0.0  # between windows
-        _add_products(samples, self._widen, self._widen_bias, hidden[between:end], keep=False)
-        torch.ops.aten.gelu_(hidden)  # unlike PyTorch's public function, without new memory
-        maps = hidden[between:].view(len(x), stride, -1)
-        maps.mul_(torch.mm(self._weights(x, unit), self._spread)[:, None])
-        maps[:, n_blocks:] = 0.0
-        for unfilled in self._unfilled:
-            maps[:, n_blocks - 1, unfilled] = 0.0
-        _add_products(hidden, self._narrow, self._narrow_bias, samples[between:end], keep=True)
-        return inside.transpose(1, 2)
+        given = x.numpy()
+        views = self._views.get(len(given)) or self._make_views(len(given))
+        np.divide(given.transpose(0, 2, 1), unit, out=views.inside)
+        views.behind[:] = 0.0
+        torch.addmm(self._widen_bias, views.samples.gather(), self._widen, out=views.hidden.own)
+        _gelu(views.hidden.own)  # unlike PyTorch's public function, without new memory
+        weights = np.matmul(self._weights(given, unit), self._spread)
+        np.multiply(views.maps, weights[:, np.newaxis], out=views.maps)
+        for unfilled in views.unfilled:
+            unfilled[:] = 0.0
+        np.add(views.samples.array, self._narrow_bias, out=views.samples.array)
+        views.samples.own.addmm_(views.hidden.gather(), self._narrow)
+        return views.result
 
-    def _weights(self, x: Tensor, unit: float) -> Tensor:
+    def _weights(self, x: Array, unit: float) -> Array:
         """Return the weight of each frequency, (B, k).
 
         All are taken, so unlike picks they need no float64: they follow the samples smoothly.
         """
-        parts = torch.mm(x.reshape(-1, x.shape[-1]).to(self._waves.dtype), self._waves).numpy()
-        power = np.square(parts)
+        flat = x.reshape(-1, x.shape[-1]).astype(self._waves.dtype, copy=False)
+        power = np.square(np.matmul(flat, self._waves))
         power = power[:, : len(self._spread)] + power[:, len(self._spread) :]
-        amplitude = np.sqrt(power, out=power).reshape(len(x), x.shape[1], -1).sum(1)
+        amplitude = np.add.reduce(np.sqrt(power, out=power).reshape(*x.shape[:2], -1), 1)
         amplitude /= x.shape[1] * unit
-        return torch.from_numpy(softmax(amplitude))
+        return softmax(amplitude)
 
-    def _reserve(self, n_places: int) -> None:
-        """Allocate memory for this many blocks; the first and the last ones stay zero."""
-        if len(self._samples) < n_places:
-            n_in, n_hidden = self._widen.shape[1:]
-            self._samples = self._widen.new_zeros(n_places, n_in)
-            self._hidden = self._widen.new_zeros(n_places, n_hidden)
+    def _make_views(self, batch: int) -> _Views:
+        """Make the views of a batch; the first and the last blocks of the memory stay zero."""
+        c, n_blocks, between = self._config, self._n_blocks, self._between
+        stride, size = n_blocks + between, c.n_times * c.n_channels
+        end = batch * stride
+        if self._places < end + between:
+            self._views.clear()
+            self._places = end + between
+            widths = (each.shape[0] // (2 * between + 1) for each in (self._widen, self._narrow))
+            self._samples, self._hidden = (self._widen.new_zeros(end + between, n) for n in widths)
+        samples, hidden = (each[: end + between] for each in (self._samples, self._hidden))
+        windows = samples[between:].view(batch, -1)
+        inside = windows[:, :size].view(batch, c.n_times, c.n_channels)
+        maps = hidden[between:].view(batch, stride, -1).numpy()
+        made = self._views[batch] = _Views(
+            inside.numpy(),
+            windows[:, size:].numpy(),
+            maps,
+            [maps[:, n_blocks:], *(maps[:, n_blocks - 1, places] for places in self._unfilled)],
+            _Blocks(samples, between),
+            _Blocks(hidden, between),
+            inside.transpose(1, 2),
+        )
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class _Views:
+    """Views of the memory for one batch size; a view costs as much as a small sum.
+
+    Parameters
+    ----------
+    inside, behind
+        The samples (B, L, C), and what lies between windows.
+    maps, unfilled
+        The maps (B, V + blocks between, T H k), and their places that are zero.
+    samples, hidden
+        The blocks before and after the first convolution.
+    result
+        The samples as (B, C, L).
+    """
+
+    inside: Array
+    behind: Array
+    maps: Array
+    unfilled: list[Array]
+    samples: _Blocks
+    hidden: _Blocks
+    result: Tensor
+
+
+class _Blocks:
+    """Blocks with ``between`` others before and after them, which a convolution looks at.
+
+    One product of each block with its neighbours costs less than the sum of one for each.
+
+    Attributes
+    ----------
+    own, array
+        The blocks themselves, (n_blocks, width).
+    """
+
+    def __init__(self, blocks: Tensor, between: int) -> None:
+        (n_places, width), (place, one) = blocks.shape, blocks.numpy().strides
+        self.own = blocks[between : n_places - between]
+        self.array: Array = self.own.numpy()
+        shape = (len(self.own), (2 * between + 1) * width)
+        self._seen = as_strided(blocks.numpy(), shape, (place, one))
+        self._gathered = blocks.new_empty(shape)
+        self._array = self._gathered.numpy()
+
+    def gather(self) -> Tensor:
+        """Copy each block with its neighbours, (n_blocks, width of all)."""
+        np.copyto(self._array, self._seen)
+        return self._gathered
 
 
 def banded(kernel: Tensor, period: int, length: int) -> Tensor:
@@ -147,17 +216,3 @@ def banded(kernel: Tensor, period: int, length: int) -> Tensor:
         if abs(down) <= half and abs(right) <= half:
             matrices[block, source, :, target] = kernel[:, :, down + half, right + half].T
     return matrices.flatten(1, 2).flatten(2, 3)
-
-
-def _add_products(x: Tensor, matrices: Tensor, bias: Tensor, out: Tensor, keep: bool) -> None:
-    """Add the sum over d of rows d, d + 1, ... of x times matrix d, and the bias, to ``out``.
-
-    Without ``keep`` they replace what is there.
-    """
-    if keep:
-        out += bias
-        out.addmm_(x[: len(out)], matrices[0])
-    else:
-        torch.addmm(bias, x[: len(out)], matrices[0], out=out)
-    for shift, matrix in enumerate(matrices[1:], 1):
-        out.addmm_(x[shift : shift + len(out)], matrix)
