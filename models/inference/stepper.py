@@ -78,24 +78,25 @@ class CPUStepper:
         gates: Sequence[float],
     ) -> Tensor:
         np.concatenate(windows, out=self._staged[: len(rows)].reshape(-1, self._staged.shape[-1]))
-        h, history = gated = self._gated(rows, gates)
-        logits = self._network.step(self._windows[: len(rows)], h, history)
+        copies = self._copies(len(rows))
+        self._read(rows, gates, [copy.numpy() for copy in copies])
+        logits = self._network.step(self._windows[: len(rows)], *copies)
         index = np.array(rows)
-        for whole, copy in zip((self.pool.h, self.pool.history), gated, strict=True):
+        for whole, copy in zip((self.pool.h, self.pool.history), copies, strict=True):
             whole.numpy()[:, index] = copy.numpy()
         return logits
 
-    def _gated(self, rows: Sequence[int], gates: Sequence[float]) -> list[Tensor]:
+    def _read(
+        self, rows: Sequence[int], gates: Sequence[float], copies: list[NDArray[np.float32]]
+    ) -> None:
         """Copy the states, times the gates; for a gate of 0, copy the empty row."""
         read = [row if gate > 0 else EMPTY_ROW for row, gate in zip(rows, gates, strict=True)]
-        index, copies = torch.tensor(read), self._copies(len(rows))
         for whole, copy in zip((self.pool.h, self.pool.history), copies, strict=True):
-            torch.index_select(whole, 1, index, out=copy)
+            np.take(whole.numpy(), read, axis=1, out=copy, mode="clip")  # "raise" buffers
         if any(0 < gate < 1 for gate in gates):
-            factors = torch.tensor(gates, dtype=copies[0].dtype)[:, None, None]
+            factors = np.array(gates, copies[0].dtype)[:, None, None]
             for copy in copies:
-                copy.mul_(factors)
-        return copies
+                np.multiply(copy, factors, out=copy)
 
     def _copies(self, batch: int) -> list[Tensor]:
         """Return the buffers for the states of a batch; views are made once."""

@@ -200,14 +200,15 @@ def measure_quality(
     quarters = newest.reshape(*newest.shape[:2], fresh, step)
     faulty, medians = _examine(meters, quarters)
     # One faulty quarter halves the score, two make it 0.
-    railed, flat, noisy = np.maximum(1.0 - np.moveaxis(faulty.sum(axis=1), 1, 0) / 2, 0.0)
+    count = np.add.reduce(faulty, 1).transpose(1, 0, 2)
+    railed, flat, noisy = np.maximum(1.0 - count / 2, 0.0)
     if limits.railed is None:
         unclipped = np.concatenate([_unclipped(part) for part in stack_parts(samples)])
         railed = np.minimum(railed, unclipped)
     medians = np.sort(medians, axis=1)
     # Drop the two lowest and two highest: a blink can reach into two quarters.
     drift = medians[:, -3] - medians[:, 2]
-    slow, fast, *hum = np.moveaxis(np.sqrt(np.maximum(power, 0.0)), -1, 0)
+    slow, fast, *hum = np.sqrt(np.maximum(power, 0.0)).transpose(2, 0, 1)
     amplitudes = np.stack([slow, fast, np.maximum.reduce(hum), fast, drift])
     scores = _score(amplitudes.reshape(len(SCALES), -1)).reshape(amplitudes.shape)
     contact = np.minimum(noisy, np.minimum(scores[0], scores[1]))

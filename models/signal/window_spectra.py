@@ -71,7 +71,7 @@ class WindowTransform:
         centred: NDArray[np.float64],
         detrended: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        samples -= samples.mean(axis=-1, keepdims=True)
+        samples -= np.add.reduce(samples, -1, keepdims=True) / self.n_times
         slope = samples @ self._line / self._squared
         samples *= self._taper
         spectrum = np.fft.rfft(samples)

@@ -107,15 +107,16 @@ class CPUEmbedding:
         embedding = network.embedding
         self._power = SpectralPower(embedding) if isinstance(embedding, SpectralEmbedding) else None
         linear = embedding.linear if isinstance(embedding, SpectralEmbedding) else embedding
-        self._weight = linear.get_parameter("weight").T.contiguous()
-        self._added = network.electrode[:, None] + linear.get_parameter("bias")
+        self._weight = linear.get_parameter("weight").T.contiguous().numpy()
+        self._added = (network.electrode[:, None] + linear.get_parameter("bias")).numpy()
 
     def write_tokens(self, x: Tensor, out: Tensor) -> None:
         """Write the tokens (C, B, d) of windows (B, C, L) to ``out``."""
-        x = (self._power.features(x) if self._power else x).transpose(0, 1)
-        x = x.reshape(-1, x.shape[-1])
-        torch.mm(x, self._weight, out=out.view(len(x), -1))
-        out.add_(self._added)
+        values = (self._power.features(x) if self._power else x.numpy()).swapaxes(0, 1)
+        tokens = out.numpy()
+        flat = values.reshape(-1, values.shape[-1])
+        np.matmul(flat, self._weight, out=tokens.reshape(len(flat), -1))
+        np.add(tokens, self._added, out=tokens)
 
 
 class SpectralPower:
@@ -136,7 +137,7 @@ class SpectralPower:
         self._mean, self._scale = embedding.mean.numpy(), 1 / embedding.deviation.numpy()
         self._tapered = self._spectrum = self._power = self._window.new_empty(0)
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> NDArray[np.floating]:
         """Return the features (B, C, F) of windows (B, C, L)."""
         spectrum = torch.view_as_real(self._transform(x)).flatten(-2).flatten(0, -2)
         power = self._power[: len(spectrum)]
@@ -146,17 +147,19 @@ class SpectralPower:
         np.log(bands, out=bands)
         bands -= self._mean
         bands *= self._scale
-        np.clip(bands, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=bands)
-        return torch.from_numpy(bands)
+        np.maximum(bands, -MAX_DEVIATIONS, out=bands)  # with one call, np.clip takes longer
+        np.minimum(bands, MAX_DEVIATIONS, out=bands)
+        return bands
 
     def _transform(self, x: Tensor) -> Tensor:
         """Return the spectrum of windows under the Hann window, (B, C, L // 2 + 1)."""
-        if len(self._tapered) < len(x):
+        batch = x.shape[0]
+        if self._tapered.shape[0] < batch:
             n_bins = x.shape[-1] // 2 + 1
             self._tapered = torch.empty_like(x, memory_format=torch.contiguous_format)
             self._spectrum = torch.empty(*x.shape[:2], n_bins, dtype=x.dtype.to_complex())
-            self._power = x.new_empty(len(x) * x.shape[1], len(self._bands))
-        tapered, spectrum = self._tapered[: len(x)], self._spectrum[: len(x)]
+            self._power = x.new_empty(batch * x.shape[1], len(self._bands))
+        tapered, spectrum = self._tapered[:batch], self._spectrum[:batch]
         # NumPy takes three quarters of PyTorch's time where channels run faster than samples.
         np.multiply(x.numpy(), self._taper, out=tapered.numpy())
         torch.fft.rfft(tapered, out=spectrum)
