@@ -115,8 +115,9 @@ class SignalRun:
     data: Samples
 
 
-ENTRY_RATE = 32.0
-"""A headset sends some 21 chunks a second."""
+ENTRY_RATE = 4.0
+"""Entries a second for which a log has room at first, Hz: chunks that nobody watches are joined to
+about two entries a second. Where somebody watches, there are some 21."""
 
 
 class SignalLog:
@@ -148,7 +149,7 @@ class SignalLog:
         self._longest = max(1, min(self._capacity, round(2 * sfreq)))
         self._data = np.zeros((self._capacity, n_channels), np.float32)
         self._timestamps = np.zeros(self._capacity)
-        # Not np.zeros: the system would give it its pages one by one, for an hour.
+        # Not np.zeros: the system would give it its pages one by one.
         slots = min(round(entry_rate * seconds), self._capacity) + 2
         self._firsts = np.full(slots, 0, np.int64)  # by seq: index of the first sample
         self._stops = np.full(slots, 0, np.int64)  # by seq: samples written up to its end

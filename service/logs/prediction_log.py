@@ -7,23 +7,27 @@ Here it is a row of numbers, and becomes objects again when it is read.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mimamba.models.prediction import LabelSet, LabelSetsByOutput, Outputs, Prediction, Status
 from mimamba.service.logs.log import Ring
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.topics import Timing
 
+AnyNumber = TypeVar("AnyNumber", np.int64, np.float64)
 Layout: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of outputs with their labels, in order."""
 TIMES = 4
 """Columns before the probabilities: the sample's time and the three of ``Timing``."""
-SET_COLUMNS = 3
-"""Columns of an output's prediction set, behind all probabilities: its labels as bits of a whole
-number, the coverage, and the number of labelled hops; NaN for none."""
+NO_SET = -1
+"""Labels of an output's prediction set, as the bits of a whole number, where there is no set."""
+LEARNT = 2
+"""Columns of what an output's set has learnt: the coverage and the number of labelled hops."""
 NO_OUTPUTS: Layout = ()
 
 
@@ -53,6 +57,8 @@ class PredictionLog(Ring[PublishedPrediction]):
         self._index = np.full(capacity, 0, np.int64)
         self._layout = np.full(capacity, 0, np.uint8)
         self._numbers = np.full((capacity, TIMES), 0.0)
+        self._sets = np.full((capacity, 0), NO_SET, np.int64)
+        self._learnt = np.full((capacity, 0), np.nan)  # only once a true label has come
         self._layouts = [NO_OUTPUTS]
         self._abstained: dict[int, tuple[Status, str | None]] = {}
         """Status and reason by row, of those that are not ok."""
@@ -65,7 +71,7 @@ class PredictionLog(Ring[PublishedPrediction]):
                 return
             kept = np.arange(self.oldest, self._next) - self._begin
             old, new = kept % self._capacity, kept % capacity
-            for name in ("_index", "_layout", "_numbers"):
+            for name in ("_index", "_layout", "_numbers", "_sets", "_learnt"):
                 array = getattr(self, name)
                 wider = np.full((capacity, *array.shape[1:]), 0, array.dtype)
                 wider[new] = array[old]
@@ -81,13 +87,11 @@ class PredictionLog(Ring[PublishedPrediction]):
         values = [made.timestamp, timing.received, timing.stepped, timing.published]
         for labels in (made.outputs or {}).values():
             values += labels.values()
-        values += _pack_sets(made)
-        self._reserve(len(values))
-        # NaN in place of the entry that was in this row before.
-        values += [np.nan] * (self._numbers.shape[1] - len(values))
         self._index[row] = made.index
         self._layout[row] = self._find_layout(made.outputs)
-        self._numbers[row] = values
+        self._numbers = _write_row(self._numbers, row, values, np.nan)
+        self._sets = _write_row(self._sets, row, _pack_sets(made), NO_SET)
+        self._learnt = _write_row(self._learnt, row, _pack_learnt(made), np.nan)
         if made.status == "ok":
             self._abstained.pop(row, None)
         else:
@@ -95,13 +99,6 @@ class PredictionLog(Ring[PublishedPrediction]):
         if entry.personal is not None and not self._personal.capacity:
             self._personal = _PersonalRows(self._capacity)
         self._personal.write(row, entry.personal)
-
-    def _reserve(self, columns: int) -> None:
-        """Make room for a model with more labels."""
-        missing = columns - self._numbers.shape[1]
-        if missing > 0:
-            wider = ((0, 0), (0, missing))
-            self._numbers = np.pad(self._numbers, wider, constant_values=np.nan)
 
     def _find_layout(self, outputs: Outputs | None) -> int:
         layout = tuple((name, tuple(labels)) for name, labels in (outputs or {}).items())
@@ -113,38 +110,66 @@ class PredictionLog(Ring[PublishedPrediction]):
         numbers, layout = self._numbers[row].tolist(), self._layouts[self._layout[row]]
         values = iter(numbers[TIMES:])
         outputs = {name: {label: next(values) for label in labels} for name, labels in layout}
-        sets = _unpack_sets(layout, rest) if layout and (rest := [*values]) else None
+        sets = _unpack_sets(layout, self._sets[row].tolist(), self._learnt[row].tolist())
         status, reason = self._abstained.get(row, ("ok", None))
         made = Prediction(int(self._index[row]), numbers[0], status, reason, outputs or None, sets)
         return PublishedPrediction(made, Timing(*numbers[1:TIMES]), self._personal.read(row))
 
 
-def _pack_sets(made: Prediction) -> list[float]:
-    """Write the prediction sets as numbers; nothing without any."""
+def _write_row(
+    array: NDArray[AnyNumber], row: int, values: Sequence[float], none: float
+) -> NDArray[AnyNumber]:
+    """Write values to a row, and ``none`` behind them; return the array, wider where they need it.
+
+    What was in this row before is gone.
+    """
+    if len(values) > array.shape[1]:  # a model with more labels
+        wider = (0, 0), (0, len(values) - array.shape[1])
+        array = np.pad(array, wider, constant_values=none)
+    if array.shape[1]:
+        array[row] = [*values, *[none] * (array.shape[1] - len(values))]
+    return array
+
+
+def _pack_sets(made: Prediction) -> list[int]:
+    """Write the labels of the prediction sets as numbers; nothing without any."""
     if made.set is None or made.outputs is None:
         return []
+    found = ((made.set.get(output), shares) for output, shares in made.outputs.items())
+    return [
+        NO_SET if each is None else sum(1 << n for n, x in enumerate(shares) if x in each.labels)
+        for each, shares in found
+    ]
+
+
+def _pack_learnt(made: Prediction) -> list[float]:
+    """Write what the prediction sets have learnt as numbers; nothing as long as it is nothing."""
+    if made.set is None or made.outputs is None:
+        return []
+    if not any(each.labelled or each.coverage is not None for each in made.set.values()):
+        return []
     values: list[float] = []
-    for output, shares in made.outputs.items():
-        found = made.set.get(output)
-        if found is None:
-            values += [np.nan] * SET_COLUMNS
-        else:
-            bits = sum(1 << n for n, label in enumerate(shares) if label in found.labels)
-            coverage = np.nan if found.coverage is None else found.coverage
-            values += [float(bits), coverage, float(found.labelled)]
+    for output in made.outputs:
+        found = made.set.get(output, LabelSet((), None, 0))
+        coverage = np.nan if found.coverage is None else found.coverage
+        values += [coverage, float(found.labelled)]
     return values
 
 
-def _unpack_sets(layout: Layout, values: list[float]) -> LabelSetsByOutput | None:
+def _unpack_sets(
+    layout: Layout, bits: Sequence[int], learnt: Sequence[float]
+) -> LabelSetsByOutput | None:
     """Read the prediction sets; None if there are none."""
     found: LabelSetsByOutput = {}
-    places = range(0, len(values) - SET_COLUMNS + 1, SET_COLUMNS)
-    for place, (output, labels) in zip(places, layout, strict=False):
-        bits, coverage, labelled = values[place : place + SET_COLUMNS]
-        if not math.isnan(bits):
-            there = tuple(label for n, label in enumerate(labels) if int(bits) >> n & 1)
-            known = None if math.isnan(coverage) else coverage
-            found[output] = LabelSet(there, known, int(labelled))
+    for place, ((output, labels), held) in enumerate(zip(layout, bits, strict=False)):
+        if held != NO_SET:
+            there = tuple(label for n, label in enumerate(labels) if held >> n & 1)
+            coverage, labelled = learnt[LEARNT * place :][:LEARNT] or (math.nan, math.nan)
+            found[output] = LabelSet(
+                there,
+                None if math.isnan(coverage) else coverage,
+                0 if math.isnan(labelled) else int(labelled),
+            )
     return found or None
 
 
