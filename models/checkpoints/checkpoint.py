@@ -142,9 +142,9 @@ class Checkpoint(CheckpointHeader):
             shares = values[:, start : start + len(labels)]
             start += len(labels)
             shares /= self.temperature[output]  # SciPy's softmax takes three times as long
-            shares -= shares.max(axis=-1, keepdims=True)
+            shares -= np.maximum.reduce(shares, -1, keepdims=True)
             np.exp(shares, out=shares)
-            shares /= shares.sum(axis=-1, keepdims=True)
+            shares /= np.add.reduce(shares, -1, keepdims=True)
             for row, share in zip(rows, shares.tolist(), strict=True):
                 row[output] = dict(zip(labels, share, strict=True))
         return rows

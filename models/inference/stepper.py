@@ -70,7 +70,6 @@ class CPUStepper:
         self._buffers = [t.new_empty(len(t) * MAX_BATCH * t[0, 0].numel()) for t in kept]
         self._views: dict[int, list[Tensor]] = {}
 
-    @torch.inference_mode()
     def step(
         self,
         rows: Sequence[int],

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from prometheus_client import Histogram
 
 from mimamba.models.checkpoints.checkpoint import Checkpoint
@@ -135,7 +134,6 @@ class Engine:
         if self.failure is not None:
             raise EngineStopped(f"the engine has stopped: {self.failure}")
 
-    @torch.inference_mode()
     def _outputs(self, ok: Sequence[tuple[Slot, Hop]]) -> list[Outputs | None]:
         """Step the network on one hop of each slot; None where the output is not finite."""
         start = time.perf_counter()
@@ -143,7 +141,7 @@ class Engine:
         windows = [hop.window for _, hop in ok if hop.window is not None]
         gates = [0.0 if slot.failed else gate(hop, slot.r) for slot, hop in ok]
         logits = self.stepper.step(rows, windows, gates)
-        finite = np.isfinite(logits.numpy()).all(axis=1).tolist()
+        finite = np.logical_and.reduce(np.isfinite(logits.numpy()), 1).tolist()
         for (slot, _), each in zip(ok, finite, strict=True):
             slot.failed = not each
         self._count_non_finite(finite.count(False))

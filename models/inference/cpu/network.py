@@ -70,12 +70,13 @@ class CPUNetwork:
         -------
         Logits (B, n_outputs).
         """
-        workspace = self._workspaces.get(len(x))
+        workspace = self._workspaces.get(x.shape[0])
         self._embedding.write_tokens(self._preprocess(x), workspace.hops)
-        for layer, own_h, own_history in zip(self._layers, h, history, strict=True):
+        states = zip(self._layers, h.unbind(), history.unbind(), strict=True)
+        for layer, own_h, own_history in states:
             layer.step(workspace, own_h, own_history)
         e = layer_norm(workspace.hops, *self._norm) if self._norm else workspace.hops
-        return linear(e.transpose(0, 1).reshape(len(x), -1), self._head.weight, self._head.bias)
+        return linear(e.transpose(0, 1).reshape(x.shape[0], -1), self._head.weight, self._head.bias)
 
     @torch.inference_mode()
     @np.errstate(all="ignore")

@@ -18,6 +18,7 @@ hidden channels.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -31,6 +32,8 @@ from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MultiScaleTemporalBlock
 
 _gelu = torch.ops.aten.gelu_.default
+PART = 512
+"""Blocks that are copied and multiplied at once: more of them leave the cache."""
 MAX_WIDTH = 96
 """Largest number of values in a block for which this module is used.
 
@@ -93,14 +96,16 @@ class CPUShortRowBlock:
         views = self._views.get(len(given)) or self._make_views(len(given))
         np.divide(given.transpose(0, 2, 1), unit, out=views.inside)
         views.behind[:] = 0.0
-        torch.addmm(self._widen_bias, views.samples.gather(), self._widen, out=views.hidden.own)
+        for part, around in zip(views.hidden.parts, views.samples.gather(), strict=True):
+            torch.addmm(self._widen_bias, around, self._widen, out=part)
         _gelu(views.hidden.own)  # unlike PyTorch's public function, without new memory
         weights = np.matmul(self._weights(given, unit), self._spread)
         np.multiply(views.maps, weights[:, np.newaxis], out=views.maps)
         for unfilled in views.unfilled:
             unfilled[:] = 0.0
         np.add(views.samples.array, self._narrow_bias, out=views.samples.array)
-        views.samples.own.addmm_(views.hidden.gather(), self._narrow)
+        for part, around in zip(views.samples.parts, views.hidden.gather(), strict=True):
+            part.addmm_(around, self._narrow)
         return views.result
 
     def _weights(self, x: Array, unit: float) -> Array:
@@ -173,23 +178,28 @@ class _Blocks:
 
     Attributes
     ----------
-    own, array
-        The blocks themselves, (n_blocks, width).
+    own, array, parts
+        The blocks themselves, (n_blocks, width), and parts of them.
     """
 
     def __init__(self, blocks: Tensor, between: int) -> None:
-        (n_places, width), (place, one) = blocks.shape, blocks.numpy().strides
+        (n_places, width), strides = blocks.shape, blocks.numpy().strides
         self.own = blocks[between : n_places - between]
         self.array: Array = self.own.numpy()
-        shape = (len(self.own), (2 * between + 1) * width)
-        self._seen = as_strided(blocks.numpy(), shape, (place, one))
-        self._gathered = blocks.new_empty(shape)
-        self._array = self._gathered.numpy()
+        self.parts = list(torch.split(self.own, PART))
+        wide = (2 * between + 1) * width
+        gathered = blocks.new_empty(min(PART, len(self.own)), wide)
+        seen = as_strided(blocks.numpy(), (len(self.own), wide), strides)
+        self._pieces: list[tuple[Array, Array, Tensor]] = []
+        for start, part in zip(range(0, len(self.own), PART), self.parts, strict=True):
+            around = gathered[: len(part)]
+            self._pieces.append((around.numpy(), seen[start : start + len(part)], around))
 
-    def gather(self) -> Tensor:
-        """Copy each block with its neighbours, (n_blocks, width of all)."""
-        np.copyto(self._array, self._seen)
-        return self._gathered
+    def gather(self) -> Iterator[Tensor]:
+        """Copy the blocks of each part with their neighbours, (n_blocks, width of all)."""
+        for array, seen, around in self._pieces:
+            np.copyto(array, seen)
+            yield around
 
 
 def banded(kernel: Tensor, period: int, length: int) -> Tensor:
