@@ -94,7 +94,8 @@ class CPUShortRowBlock:
         """
         given = x.numpy()
         views = self._views.get(len(given)) or self._make_views(len(given))
-        np.divide(given.transpose(0, 2, 1), unit, out=views.inside)
+        # In the order of the source: half of the time of the result's order, and of PyTorch.
+        np.divide(given, unit, out=views.inside)
         views.behind[:] = 0.0
         for part, around in zip(views.hidden.parts, views.samples.gather(), strict=True):
             torch.addmm(self._widen_bias, around, self._widen, out=part)
@@ -132,7 +133,7 @@ class CPUShortRowBlock:
             self._samples, self._hidden = (self._widen.new_zeros(end + between, n) for n in widths)
         samples, hidden = (each[: end + between] for each in (self._samples, self._hidden))
         windows = samples[between:].view(batch, -1)
-        inside = windows[:, :size].view(batch, c.n_times, c.n_channels)
+        inside = windows[:, :size].view(batch, c.n_times, c.n_channels).transpose(1, 2)
         maps = hidden[between:].view(batch, stride, -1).numpy()
         made = self._views[batch] = _Views(
             inside.numpy(),
@@ -141,7 +142,7 @@ class CPUShortRowBlock:
             [maps[:, n_blocks:], *(maps[:, n_blocks - 1, places] for places in self._unfilled)],
             _Blocks(samples, between),
             _Blocks(hidden, between),
-            inside.transpose(1, 2),
+            inside,
         )
         return made
 
@@ -153,13 +154,13 @@ class _Views:
     Parameters
     ----------
     inside, behind
-        The samples (B, L, C), and what lies between windows.
+        The samples (B, C, L), and what lies between windows.
     maps, unfilled
         The maps (B, V + blocks between, T H k), and their places that are zero.
     samples, hidden
         The blocks before and after the first convolution.
     result
-        The samples as (B, C, L).
+        The samples as a tensor.
     """
 
     inside: Array
