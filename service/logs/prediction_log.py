@@ -24,8 +24,12 @@ Layout: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of outputs with their labels, in order."""
 TIMES = 4
 """Columns before the probabilities: the sample's time and the three of ``Timing``."""
+LABELS = 63
+"""Labels of a prediction set that one whole number holds, as bits."""
+FULL_SET = (1 << LABELS) - 1
+"""The number of all these labels."""
 NO_SET = -1
-"""Labels of an output's prediction set, as the bits of a whole number, where there is no set."""
+"""The number where there is no set."""
 LEARNT = 2
 """Columns of what an output's set has learnt: the coverage and the number of labelled hops."""
 NO_OUTPUTS: Layout = ()
@@ -135,11 +139,20 @@ def _pack_sets(made: Prediction) -> list[int]:
     """Write the labels of the prediction sets as numbers; nothing without any."""
     if made.set is None or made.outputs is None:
         return []
-    found = ((made.set.get(output), shares) for output, shares in made.outputs.items())
-    return [
-        NO_SET if each is None else sum(1 << n for n, x in enumerate(shares) if x in each.labels)
-        for each, shares in found
-    ]
+    packed: list[int] = []
+    for output, shares in made.outputs.items():
+        found = made.set.get(output)
+        if found is None:
+            packed += [NO_SET] * _numbers_for(len(shares))
+        else:
+            bits = sum(1 << n for n, label in enumerate(shares) if label in found.labels)
+            packed += [bits >> LABELS * n & FULL_SET for n in range(_numbers_for(len(shares)))]
+    return packed
+
+
+def _numbers_for(n_labels: int) -> int:
+    """Return how many whole numbers the prediction set of an output takes."""
+    return -(-n_labels // LABELS)
 
 
 def _pack_learnt(made: Prediction) -> list[float]:
@@ -161,9 +174,14 @@ def _unpack_sets(
 ) -> LabelSetsByOutput | None:
     """Read the prediction sets; None if there are none."""
     found: LabelSetsByOutput = {}
-    for place, ((output, labels), held) in enumerate(zip(layout, bits, strict=False)):
-        if held != NO_SET:
-            there = tuple(label for n, label in enumerate(labels) if held >> n & 1)
+    begin = 0
+    for place, (output, labels) in enumerate(layout):
+        end = begin + _numbers_for(len(labels))
+        held, begin = bits[begin:end], end
+        if held and held[0] != NO_SET:
+            there = tuple(
+                label for n, label in enumerate(labels) if held[n // LABELS] >> n % LABELS & 1
+            )
             coverage, labelled = learnt[LEARNT * place :][:LEARNT] or (math.nan, math.nan)
             found[output] = LabelSet(
                 there,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,7 @@ from mimamba.service.recording_contents.report_pictures import (
     draw_output,
     draw_quality,
 )
+from mimamba.service.recordings.sidecar import in_utc
 
 MAX_MARKERS = 500
 """Markers that are listed."""
@@ -123,10 +123,13 @@ def _clock(seconds: float) -> str:
 
 
 def _date(written: str | None) -> str | None:
-    """Return a date in ISO 8601 as people read it, in UTC."""
+    """Return a date in ISO 8601 as people read it, in UTC; one that is none, as it is."""
     if written is None:
         return None
-    return f"{datetime.fromisoformat(written).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        return f"{in_utc(written):%Y-%m-%d %H:%M} UTC"
+    except ValueError:  # changed by hand
+        return written
 
 
 def _facts(data: ReportData) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +27,16 @@ MINUTES_FROM = 180.0
 """Length from which times are in minutes, s."""
 LARGEST = 78.0
 """Size of an electrode's name times its letters that the left margin has room for, points."""
+SAMPLE, LETTER, ROW = 0.45, 0.065, 0.17
+"""Width of a line's sample above a picture with the space around it, width of a letter of its name,
+and height of a row of names, inches."""
 MANY = 100
 """Ratio of an axis's ends from which powers of ten are enough for it."""
-INKS = ("#0b6b75", "#c2571a", "#5b3f9e", "#2e7d32", "#8c1c13")
+INKS = (
+    *("#0b6b75", "#c2571a", "#5b3f9e", "#2e7d32", "#8c1c13"),
+    *("#1f4fa3", "#a0306d", "#7a6a00", "#4f5b66", "#00a0b0"),
+)
+"""Colours of lines; an output with more labels has the first ones again."""
 NEUTRAL = "#b9c0c8"
 STYLES = ("-", "--")
 """Lines of the first recording, and of one that it is compared with."""
@@ -64,7 +72,7 @@ def draw_output(recordings: Sequence[ReportData], name: str) -> str:
             labels = list(output.labels.items()) if output.name == name else []
             shown = labels[-1:] if len(labels) == 2 else labels
             inks = INKS[STYLES.index(style) :] if len(labels) == 2 else INKS
-            for (label, series), ink in zip(shown, inks, strict=False):
+            for (label, series), ink in zip(shown, cycle(inks), strict=False):
                 axes.plot(
                     series.seconds / time.scale,
                     series.values,
@@ -107,14 +115,26 @@ def _draw_markers(axes: Axes, data: ReportData, time: TimeAxis, style: str) -> N
 
 
 def _name_lines(axes: Axes) -> None:
-    """Put the names of the lines above the axes, where they cover nothing."""
+    """Put the names of the lines above the axes, where they cover nothing: in rows that fit.
+
+    The picture grows by the height of the rows after the first.
+    """
+    _, names = axes.get_legend_handles_labels()
+    longest = max(map(len, names), default=0)
+    columns = max(1, int((WIDTH - RIGHT) / (SAMPLE + LETTER * longest)))
+    more = ROW * (max(1, -(-len(names) // columns)) - 1)
+    figure = axes.get_figure(root=True)
+    if more and figure is not None:
+        height = figure.get_figheight() + more
+        figure.set_figheight(height)
+        figure.subplots_adjust(bottom=BOTTOM / height, top=1 - (TOP + more) / height)
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1, 1),
         borderaxespad=0,
         fontsize=8,
         frameon=False,
-        ncols=12,
+        ncols=columns,
         handlelength=1.5,
         columnspacing=1.2,
     )

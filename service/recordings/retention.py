@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.recordings.recordings import Recordings
-from mimamba.service.recordings.sidecar import RecordingInfo, played_file
+from mimamba.service.recordings.sidecar import RecordingInfo, in_utc, played_file
 
 log = logging.getLogger(__name__)
 
@@ -83,14 +83,9 @@ def _ended(recording: RecordingInfo) -> datetime | None:
         return None
     try:
         if recording.ended is not None:
-            return _in_utc(recording.ended)
+            return in_utc(recording.ended)
         if recording.started is None or recording.seconds is None:
             return None
-        return _in_utc(recording.started) + timedelta(seconds=recording.seconds)
+        return in_utc(recording.started) + timedelta(seconds=recording.seconds)
     except ValueError:  # changed by hand
         return None
-
-
-def _in_utc(time: str) -> datetime:
-    found = datetime.fromisoformat(time)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

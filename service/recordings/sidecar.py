@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -255,6 +256,15 @@ def save_sidecar_if_possible(recording: Path, sidecar: Sidecar) -> None:
 def delete_sidecar(recording: Path) -> None:
     """Delete a sidecar if there is one; raises OSError."""
     delete_file(_path(recording))
+
+
+def in_utc(written: str) -> datetime:
+    """Return the time of a sidecar, which is in UTC unless it says otherwise.
+
+    Raises ValueError for one that was changed by hand and is none.
+    """
+    found = datetime.fromisoformat(written)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def played_file(url: str) -> Path | None:

@@ -25,7 +25,7 @@ from typing import IO
 COMMAND = "import sys; sys.argv[0] = 'mimamba'; from mimamba.service.cli.main import main; main()"
 """Python code that does the same as ``mimamba``."""
 PROGRAM = """
-import gc, json, os, select, socket, sys, types
+import gc, json, os, select, signal, socket, sys, types
 
 listener = socket.socket(fileno=int(sys.argv[1]))
 if sys.stdin in select.select([listener, sys.stdin], [], [])[0]:
@@ -52,12 +52,18 @@ while True:
     if control is listener:
         controls.add(listener.accept()[0])
         continue
-    line, files, _, _ = socket.recv_fds(control, 1 << 16, 3)
-    while line and not line.endswith(b"\\n"):
-        line += control.recv(1 << 16)
-    if not line:
+    files = []
+    try:
+        line, files, _, _ = socket.recv_fds(control, 1 << 16, 3)
+        while not line.endswith(b"\\n"):
+            if not (more := control.recv(1 << 16)):
+                raise ConnectionResetError
+            line += more
+    except OSError:  # it has left, or died
         controls.remove(control)
         control.close()
+        for each in files:
+            os.close(each)
         continue
     asked = json.loads(line)
     if "status" in asked:
@@ -69,7 +75,11 @@ while True:
             break
         for each in files:
             os.close(each)
-    control.sendall(json.dumps(answer).encode() + b"\\n")
+    try:
+        control.sendall(json.dumps(answer).encode() + b"\\n")
+    except OSError:
+        if "status" not in asked:
+            os.kill(answer, signal.SIGKILL)  # nobody would
 for each in (listener, *controls):
     each.close()
 for number, each in enumerate(files):
@@ -205,7 +215,9 @@ class LoadedProgram:
         with self._lock:
             sent = socket.send_fds(self._control, [line], files or [])
             self._control.sendall(line[sent:])
-            answer: int | None = json.loads(self._answers.readline())
+            told = self._answers.readline()
+        assert told, "the process that forks programs has ended"
+        answer: int | None = json.loads(told)
         return answer
 
 

@@ -6,8 +6,8 @@ divisor of the longest, then samples are taken in blocks as long as the longest.
 rows of each map, so a 2-D convolution of any of them is a sum of matrix products: block v of the
 result is the sum over d of block v + d of the samples times a matrix M_d, with the kernel in bands.
 The matrices of all scales lie side by side, and those of all d below each other, so that each of
-the two convolutions is one product, for all windows and scales together. In memory, windows follow
-each other, with blocks of zeros between them.
+the two convolutions is one product, for all scales and ``PART`` blocks of all windows. In memory,
+windows follow each other, with blocks of zeros between them.
 
 Most numbers of these matrices are zero, and the longer the blocks are, the larger is their share.
 
@@ -85,6 +85,7 @@ class CPUShortRowBlock:
         self._unfilled = [slice(e - rest, e) for e, rest in zip(ends, rests, strict=True) if rest]
         self._places = 0
         self._samples = self._hidden = wide.new_zeros(0)
+        self._around = [wide.new_zeros(0)] * 2
         self._views: dict[int, _Views] = {}
 
     def apply(self, x: Tensor, unit: float = 1.0) -> Tensor:
@@ -131,6 +132,8 @@ class CPUShortRowBlock:
             self._places = end + between
             widths = (each.shape[0] // (2 * between + 1) for each in (self._widen, self._narrow))
             self._samples, self._hidden = (self._widen.new_zeros(end + between, n) for n in widths)
+            blocks = min(PART, end - between)  # one memory for all batch sizes
+            self._around = [m.new_empty(blocks, m.shape[0]) for m in (self._widen, self._narrow)]
         samples, hidden = (each[: end + between] for each in (self._samples, self._hidden))
         windows = samples[between:].view(batch, -1)
         inside = windows[:, :size].view(batch, c.n_times, c.n_channels).transpose(1, 2)
@@ -140,8 +143,8 @@ class CPUShortRowBlock:
             windows[:, size:].numpy(),
             maps,
             [maps[:, n_blocks:], *(maps[:, n_blocks - 1, places] for places in self._unfilled)],
-            _Blocks(samples, between),
-            _Blocks(hidden, between),
+            _Blocks(samples, between, self._around[0]),
+            _Blocks(hidden, between, self._around[1]),
             inside,
         )
         return made
@@ -177,19 +180,25 @@ class _Blocks:
 
     One product of each block with its neighbours costs less than the sum of one for each.
 
+    Parameters
+    ----------
+    blocks
+        The blocks, (n_places, width), the outermost ``between`` at both ends included.
+    gathered
+        Memory for the blocks of a part with their neighbours; others may use it between two parts.
+
     Attributes
     ----------
     own, array, parts
         The blocks themselves, (n_blocks, width), and parts of them.
     """
 
-    def __init__(self, blocks: Tensor, between: int) -> None:
+    def __init__(self, blocks: Tensor, between: int, gathered: Tensor) -> None:
         (n_places, width), strides = blocks.shape, blocks.numpy().strides
         self.own = blocks[between : n_places - between]
         self.array: Array = self.own.numpy()
         self.parts = list(torch.split(self.own, PART))
         wide = (2 * between + 1) * width
-        gathered = blocks.new_empty(min(PART, len(self.own)), wide)
         seen = as_strided(blocks.numpy(), (len(self.own), wide), strides)
         self._pieces: list[tuple[Array, Array, Tensor]] = []
         for start, part in zip(range(0, len(self.own), PART), self.parts, strict=True):

@@ -17,7 +17,7 @@ def test_it_says_what_it_is() -> None:
     assert checkpoint.outputs == {"workload": ("arithmetic", "rest")}
     assert checkpoint.baseline == 60
     assert checkpoint.architecture.mstb
-    assert has_short_rows(checkpoint.architecture)  # any patch size would cost three times as much
+    assert has_short_rows(checkpoint.architecture)  # any patch size would cost four times as much
     assert checkpoint.architecture.mixer == "evidence"
     assert checkpoint.r == 1  # its means fade by themselves
     assert "Zyma" in checkpoint.trained_on

@@ -108,3 +108,17 @@ def test_its_pages_are_the_process_s_from_the_start() -> None:
     for n in range(1, rows):
         log.append(PublishedPrediction(Prediction(n, 0.0, "ok", None, outputs), Timing(0, 0, 0)))
     assert resident_megabytes(os.getpid()) - before < 2  # of 12
+
+
+@given(st.lists(st.none() | st.sets(st.integers(0, 129)), min_size=1, max_size=4))
+def test_a_set_of_any_number_of_labels_is_kept(held: list[set[int] | None]) -> None:
+    log = PredictionLog(4)
+    shares = {f"label {n}": 1 / 130 for n in range(130)}
+    outputs = {"first": shares, "second": {"low": 1.0}}
+    for each in held:
+        found = {"second": LabelSet(("low",), None, 0)}
+        if each is not None:
+            found["first"] = LabelSet(tuple(f"label {n}" for n in sorted(each)), None, 0)
+        made = Prediction(0, 0.0, "ok", None, outputs, found)
+        entry = PublishedPrediction(made, Timing(0.0, 0.0, 0.0))
+        assert log.read(log.append(entry), log.next) == [(log.next - 1, entry)]

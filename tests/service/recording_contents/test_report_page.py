@@ -15,8 +15,9 @@ import pytest
 from mimamba.drivers.driver import Marker
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recording_contents.marker_editing import MarkerEditor
-from mimamba.service.recording_contents.report_data import POINTS, read_report_data
+from mimamba.service.recording_contents.report_data import POINTS, OutputReport, read_report_data
 from mimamba.service.recording_contents.report_page import make_report
+from mimamba.service.recording_contents.report_pictures import draw_output
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.browser import open_browser
@@ -160,6 +161,31 @@ def test_two_recordings_are_on_one_axis(recorded: Path, tmp_path: Path) -> None:
     for line in ("high, A", "high, B", "alpha, B", "rating, A"):
         assert f">{line}<" in text
     assert text.count("<svg") == 6  # two outputs, bands, spectrograms, and the quality of each
+
+
+def test_all_labels_of_an_output_have_a_line_and_a_whole_name(recorded: Path) -> None:
+    data = read_report_data(recorded)
+    series = next(iter(data.outputs[0].labels.values()))
+    labels = {f"eyes closed and relaxed {n}": series for n in range(12)}
+    report = replace(data, outputs=[OutputReport("state", labels, 0.0, {})])
+    picture = draw_output([report, report], "state")
+    names = {
+        name: float(left)
+        for left, name in re.findall(r'x="(\S+)" y="[^>]*>([^<]*relaxed[^<]*)<', picture)
+    }
+    assert names.keys() == {f"{label}, {of}" for label in labels for of in "AB"}
+    assert min(names.values()) > 20  # left of a name is a sample of its line
+
+
+def test_a_date_that_was_changed_by_hand_is_shown_as_it_is(recorded: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(recorded, tmp_path / "other.xdf"))
+    for written, shown in (
+        ("yesterday", "yesterday"),
+        ("2026-07-01T12:00:00", "2026-07-01 12:00 UTC"),
+        ("2026-07-01T12:00:00+02:00", "2026-07-01 10:00 UTC"),
+    ):
+        save_sidecar(other, Sidecar("other", "finished", started=written))
+        assert f">{shown}<" in make_report(other)
 
 
 def test_a_table_never_cuts_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
