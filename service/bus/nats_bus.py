@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import re
 import ssl
 import time
@@ -97,7 +98,7 @@ class NATSBus:
         self._checking = [
             asyncio.create_task(each) for each in (self._check_followers(), self._check_server())
         ]
-        self._stored = 0.0  # when an answer came last
+        self._stored = -math.inf  # when the server showed last that it stores messages
         self.connected_since = time.monotonic()
 
     @classmethod
@@ -279,19 +280,24 @@ class NATSBus:
 
     def _take_answer(self, message: Msg) -> None:
         stored = self._waiting.pop(message.subject.rpartition(".")[2], None)
-        self._stored = time.monotonic()
+        problem: Exception | None = None
+        sequence = 0
+        if not message.data:  # no stream answers
+            problem = NotStored("no stream takes it")
+        else:
+            answer = msgspec.json.decode(message.data, type=_Stored)
+            sequence = answer.seq
+            if answer.error is not None:
+                kind = Overtaken if answer.error.err_code == WRONG_SEQUENCE else NotStored
+                problem = kind(answer.error.description)
+        if not isinstance(problem, NotStored):
+            self._stored = time.monotonic()  # also if it came too late for its message
         if stored is None or stored.done():
             return
-        if not message.data:  # no stream answers
-            stored.set_exception(NotStored("no stream takes it"))
-            return
-        answer = msgspec.json.decode(message.data, type=_Stored)
-        if answer.error is None:
-            stored.set_result(answer.seq)
-        elif answer.error.err_code == WRONG_SEQUENCE:
-            stored.set_exception(Overtaken(answer.error.description))
+        if problem is None:
+            stored.set_result(sequence)
         else:
-            stored.set_exception(NotStored(answer.error.description))
+            stored.set_exception(problem)
 
     def _give_up(self, token: str) -> None:
         stored = self._waiting.pop(token, None)
@@ -346,6 +352,8 @@ class NATSBus:
                 async with asyncio.timeout(ACK_SECONDS / 2):
                     await self._stalled.wait()
             except TimeoutError:  # a program that only follows notices nothing
+                if time.monotonic() - self._stored < ACK_SECONDS:
+                    continue
                 try:
                     await self.now()
                 except NotStored:

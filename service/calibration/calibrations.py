@@ -163,12 +163,18 @@ class Calibrations:
                     wanted = msgspec.structs.replace(plan, rest=rest)
                     record = msgspec.structs.replace(record, drawn=draw_plan(wanted))
             live = LiveCalibration(session, record, self.sittings, self._judges)
-            with session.between_chunks():
-                if session.logs is not logs:
-                    logs = session.check_open()
-                session.set_person(person)
-                self._live[session] = live
-                live.start()
+            try:
+                with session.between_chunks():
+                    if session.logs is not logs:
+                        logs = session.check_open()
+                    session.set_person(person)
+                    self._live[session] = live
+                    live.start()
+            except BaseException:  # else the person could have no other
+                if self._live.get(session) is live:
+                    del self._live[session]
+                live.leave_file()
+                raise
             if record.state.phase == "judging":  # the service ended meanwhile
                 with session.between_chunks():
                     live.judge_again()
@@ -304,8 +310,10 @@ class Calibrations:
         record = live.record
         head: bytes | None = None
         if isinstance(found, JudgeRefusal):
-            live.settle(msgspec.structs.replace(record, reason=found.reason), "failed")
-            self.sittings.save(live.record)
+            record = msgspec.structs.replace(record, reason=found.reason)
+            failed = msgspec.structs.replace(record.state, phase="failed")
+            self.sittings.save(msgspec.structs.replace(record, state=failed))
+            live.settle(record, "failed")
             return
         if isinstance(found, CheckResult):
             record = msgspec.structs.replace(

@@ -103,10 +103,13 @@ class _Judge:
         with self._lock:
             if self._cancelled:
                 return
-            self._process = start_judge(self._folder, record.person, record.id, "judge")
+            try:
+                self._process = start_judge(self._folder, record.person, record.id, "judge")
+            except OSError:  # too many processes, or too little memory
+                log.exception("no process that judges")
         self._go.wait()
         self._live.wait()
-        answer = ask_judge(self._process)
+        answer = None if self._process is None else ask_judge(self._process)
         if not self._cancelled:
             self._settle(self._live, answer)
 

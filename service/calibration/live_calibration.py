@@ -180,6 +180,10 @@ class LiveCalibration:
         self.wait()
         self._file.close()
 
+    def leave_file(self) -> None:
+        """Leave the file of the signal, as it could not start."""
+        self._file.close()
+
     def report(self, verdict: VerdictNote | None = None) -> None:
         """Send the progress to those who follow the session."""
         index, timestamp = self._newest

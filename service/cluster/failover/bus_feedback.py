@@ -178,7 +178,7 @@ class BusFeedback(FeedbackRuns):
             sequence, state = self._keys.ask(feedback_key(session.name))
             if state is None or state.id != run:
                 return None
-            if self._written.writes(state.recording):
+            if self._written.writes(state.recording, state.session):
                 noted = NotedKey(feedback_key(session.name), sequence, state)
                 self._continue(noted, session)
             else:  # it goes on where its recording does, or ends
@@ -212,7 +212,7 @@ class BusFeedback(FeedbackRuns):
         position = state.position
         if position.ending:
             return position, None
-        if not self._written.writes(state.recording):
+        if not self._written.writes(state.recording, state.session):
             reason = recording_ended(state.recording)
             return ended_position(position, reason, session.now()), None
         try:

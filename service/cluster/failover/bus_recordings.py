@@ -70,7 +70,7 @@ class RecordingLease(HeldLease[RecorderPosition]):
         self, key: HeldKey, state_at: Callable[[RecorderPosition], HeldState], path: Path
     ) -> None:
         super().__init__(key, state_at, held=True)
-        self._asked = asked_for(path)
+        self._path = path
 
     def renew(self, position: RecorderPosition) -> bool:
         """Note a position; return False if another gateway has the file now, or is to have it."""
@@ -79,24 +79,25 @@ class RecordingLease(HeldLease[RecorderPosition]):
         except Overtaken:
             return False
         except NotStored:
-            return not self._asked.exists()
-        self._forget_asking()
+            return not asked_for(self._path).exists()
+        forget_asking(self._path)
         return True
 
     def give_up(self) -> None:
         """Note that it is over."""
         super().give_up()
-        self._forget_asking()
-
-    def _forget_asking(self) -> None:
-        """Remove what another gateway asked while this one seemed to be gone."""
-        with contextlib.suppress(OSError):
-            self._asked.unlink(missing_ok=True)
+        forget_asking(self._path)
 
 
 def asked_for(path: Path) -> Path:
     """Return the file beside a recording's that is there while another gateway asks for it."""
     return path.with_name(f".{path.name}.asked")
+
+
+def forget_asking(path: Path) -> None:
+    """Remove what another gateway asked while the one that wrote a recording seemed to be gone."""
+    with contextlib.suppress(OSError):
+        asked_for(path).unlink(missing_ok=True)
 
 
 class BusRecordings(Recordings):
@@ -138,25 +139,32 @@ class BusRecordings(Recordings):
         state = self._keys.of(recording_key(session))
         return None if state is None or state.sidecar.name != name else state.gateway
 
-    def writes(self, name: str) -> bool:
-        """Return whether this gateway writes a recording."""
-        return name in self._running
+    def writes(self, name: str, session: str | None) -> bool:
+        """Return whether this gateway writes a session's recording."""
+        running = self._running.get(name)
+        return running is not None and running[0].name == session
 
     def get(self, name: str) -> RecordingInfo:
         """Return one recording; one that is about to go on is in progress. Raises NoRecording."""
         found = super().get(name)
-        if found.state == "unfinished" and name in self._in_progress():
+        if found.state == "unfinished" and any(_is_of(found, each) for each in self._keys.all()):
             return replace(found, state="recording")
         return found
 
-    def _in_progress(self) -> list[str]:
-        return [state.sidecar.name for state in self._keys.all()]
+    def _has_file(self, state: RecordingState) -> bool:
+        """Return whether the file of its name in this folder is a recording's; reads the disk.
+
+        Gateways may have a folder each, with recordings of the same name.
+        """
+        path = self._path(state.sidecar.name)
+        return path.exists() and _is_of(load_sidecar(path), state)
 
     # Beginning and ending, in other threads -------------------------------------------------------
 
     def recover(self, but: Collection[str] = ()) -> None:
         """Repair recordings that were cut off, but those that are to go on."""
-        super().recover((*but, *self._in_progress()))
+        going_on = [each.sidecar.name for each in self._keys.all() if self._has_file(each)]
+        super().recover((*but, *going_on))
 
     def check_not_recorded(self, session: Session) -> None:
         """Raise RecordingTaken if a session is being recorded, here or by another gateway."""
@@ -172,16 +180,21 @@ class BusRecordings(Recordings):
         """Return whether a recording has a gateway, or a file here with which one goes on."""
         if self._never_began(state):
             return False
-        return self._path(state.sidecar.name).exists() or self._keys.is_there(state.gateway)
+        return self._has_file(state) or self._keys.is_there(state.gateway)
 
     def _never_began(self, state: RecordingState) -> bool:
         """Return whether a key is left of a recording that could not begin at this gateway.
 
         Called while none begins.
         """
-        name = state.sidecar.name
-        mine = state.gateway == self._gateway and name not in self._running
-        return mine and not self._path(name).exists()
+        sidecar = state.sidecar
+        if state.gateway != self._gateway or self.writes(sidecar.name, sidecar.session):
+            return False
+        return not self._has_file(state)
+
+    def _delete_files(self, name: str) -> None:
+        forget_asking(self._path(name))
+        super()._delete_files(name)
 
     def _make_recorder(self, path: Path, sidecar: Sidecar, session: Session) -> Recorder:
         subject = recording_key(session.name)
@@ -198,6 +211,7 @@ class BusRecordings(Recordings):
                 f"The session {session.name} is recorded by another service from now on. "
                 "Stop that recording first."
             )
+        forget_asking(path)  # it was of an earlier recording
         lease = RecordingLease(key, state.at, path)
         try:
             recorder = Recorder(path, session, self._ending(sidecar, lease), lease)
@@ -218,19 +232,21 @@ class BusRecordings(Recordings):
 
     async def _is_left(self, state: RecordingState) -> bool:
         """Return whether a file of this folder has no recorder any more."""
-        if not self._changing.locked() and self._never_began(state):
+        name, session = state.sidecar.name, state.sidecar.session
+        mine = state.gateway == self._gateway
+        unwritten = mine and not self.writes(name, session) and not self._changing.locked()
+        if unwritten and await asyncio.to_thread(self._never_began, state):
             return True
-        name = state.sidecar.name
         path = self._path(name)
         if self._closed or name in self._running or not path.exists():
             return False
-        mine = state.gateway == self._gateway
         if not mine and await self._bus.is_there(state.gateway):
             # The server may not see that a gateway is cut off.
-            key = recording_key(state.sidecar.session or "")
-            if self._keys.silence(key) < SILENT_SECONDS:
+            if self._keys.silence(recording_key(session or "")) < SILENT_SECONDS:
                 return False
-            await self._bus.newest(key)  # raises NotStored if it is this one that is cut off
+            await self._bus.now()  # raises NotStored if it is this one that is cut off
+        if not await asyncio.to_thread(self._has_file, state):
+            return False
         if not await asyncio.to_thread(is_being_written, path):
             return True
         if not mine:
@@ -240,11 +256,13 @@ class BusRecordings(Recordings):
 
     async def _take_over(self, noted: NotedKey[RecordingState]) -> None:
         name = noted.state.sidecar.name
-        if load_sidecar(self._path(name)).state != "recording":
+        path = self._path(name)
+        found = await asyncio.to_thread(load_sidecar, path)
+        forget_asking(path)  # whoever wrote it has left it
+        if found.state != "recording" or not _is_of(found, noted.state):
             await self._keys.clear(noted)  # it never began, or ended while the bus did not answer
             return
         state = msgspec.structs.replace(noted.state, gateway=self._gateway)
-        path = self._path(name)
         lease = RecordingLease(await self._keys.take(noted, state), state.at, path)
         session = await self._find(state.sidecar.session or "")
         try:
@@ -275,3 +293,13 @@ class BusRecordings(Recordings):
             self._running[sidecar.name] = session, recorder
             recorder.start()
         log.warning("recording goes on", extra={"recording": sidecar.name})
+
+
+def _is_of(sidecar: Sidecar, state: RecordingState) -> bool:
+    """Return whether a sidecar on the disk is that of a recording, and not of a namesake."""
+    begun = state.sidecar
+    return (sidecar.name, sidecar.session, sidecar.started) == (
+        begun.name,
+        begun.session,
+        begun.started,
+    )

@@ -140,9 +140,10 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
     def _records_left(self, run: AnyRun) -> bool:
         """Return whether this gateway has left a run, but still writes its recording."""
         name = run.recording
-        if not run.elsewhere or name is None or not self._recordings.writes(name):
+        session = run.session.name
+        if not run.elsewhere or name is None or not self._recordings.writes(name, session):
             return False
-        return self._recordings.writer_of(run.session.name, name) == self._gateway
+        return self._recordings.writer_of(session, name) == self._gateway
 
     def _run_of(self, state: AnyState) -> AnyRun | None:
         found = [each for each in self._runs() if _is(each, state)]
@@ -164,7 +165,7 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
         if state.gateway == self._gateway:
             return not self.is_here(state)
         recording = state.recording
-        if recording and self._recordings.writes(recording):
+        if recording and self._recordings.writes(recording, state.session):
             return True  # it began at the run's gateway, which is gone or cut off
         if await self._bus.is_there(state.gateway):
             self._waiting.pop((state.session, state.id), None)

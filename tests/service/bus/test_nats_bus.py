@@ -123,6 +123,12 @@ def test_a_server_that_falls_silent_is_left(tmp_path: Path) -> None:
                     await asyncio.sleep(0.01)
                 assert line.connections == 2
                 await publish(bus, "in.1.a", b"1")
+                stored = bus._stored
+                assert stored > since
+                await bus._js.delete_stream("IN")
+                with pytest.raises(NotStored, match="no stream takes it"):
+                    await publish(bus, "in.1.a", b"2")
+                assert bus._stored == stored  # such an answer shows nothing of the server
             finally:
                 await bus.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +23,11 @@ from mimamba.service.calibration.heads import Heads
 from mimamba.service.calibration.sittings import (
     CannotCalibrate,
     NoSitting,
+    SignalFile,
     SittingRecord,
     Sittings,
     SittingTaken,
+    is_locked,
     read_attempt,
     read_frames,
 )
@@ -31,7 +35,7 @@ from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.people.people import People
 from mimamba.service.protocol.personal import CalibrationEntry
 from mimamba.service.sessions.session import Session, SessionOver
-from tests.service.calibration.wearer import PLAN, Wearer, make_calibrations
+from tests.service.calibration.wearer import PATIENCE, PLAN, Wearer, make_calibrations
 from tests.service.forked import LoadedProgram
 from tests.service.scripted import Stage, staged
 
@@ -140,6 +144,60 @@ def test_a_session_that_ends_leaves_it_resumable(tmp_path: Path) -> None:
         assert (record.state.phase, record.reason) == ("stopped", "the session ended")
         with pytest.raises(SessionOver):
             calibrations.begin(stage.session, "P01", PLAN)
+
+
+def test_a_session_that_ends_as_it_begins_leaves_the_person_free(tmp_path: Path) -> None:
+    calibrations = make_calibrations(tmp_path)
+    sittings = calibrations.sittings
+
+    class EndingSittings(Sittings):
+        """Sittings during whose opening the session ends."""
+
+        def open_signal(self, record: SittingRecord) -> SignalFile:
+            opened = super().open_signal(record)
+            first.script.close()
+            first.until(lambda: first.session.state == "ended")
+            return opened
+
+    with staged(None) as first, staged(None) as second:
+        calibrations.sittings = EndingSittings(People(tmp_path / "people"))
+        with pytest.raises(SessionOver) as refused:  # noqa: F841  what it holds stays open
+            calibrations.begin(first.session, "P01", PLAN)
+        with pytest.raises(NoCalibration):
+            calibrations.of(first.session)
+        calibrations.sittings = sittings
+        live = calibrations.begin(second.session, "P01", PLAN)
+        with second.loop.held():
+            live.stop()
+        calibrations.close()
+
+
+def test_one_that_no_process_can_judge_fails_on_the_disk_before_it_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sitting(tmp_path) as (stage, calibrations, wearer):
+        locked: list[bool] = []
+
+        class WatchedSittings(Sittings):
+            """Sittings that note if others are kept from one while it is saved."""
+
+            def save(self, record: SittingRecord, head: bytes | None = None) -> None:
+                super().save(record, head)
+                locked.append(is_locked(self.signal_path(record)))
+
+        calibrations.sittings = WatchedSittings(People(tmp_path / "people"))
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+        with stage.loop.held():
+            wearer.live.judge_again()
+        end = time.monotonic() + PATIENCE
+        while wearer.live.progress.phase == "judging":
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        record = calibrations.sittings.get("P01", wearer.live.record.id)
+        assert record.state.phase == "failed"
+        assert "could not be judged" in str(record.reason)
+        assert locked == [True]
+        assert not is_locked(calibrations.sittings.signal_path(record))
 
 
 def test_attempts_of_a_day_are_pooled_and_counted(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def test_a_run_follows_its_recording_from_a_gateway_that_seems_to_be_there(tmp_p
         assert not await keys._is_left(state)
         await asyncio.to_thread(recordings.start, session, "r", None, None)
         assert await keys._is_left(state)
+        namesake = StudyState("there", "other", state.position)
+        assert not await keys._is_left(namesake)
         await asyncio.to_thread(recordings.stop, "r", False)
 
     with staged(None) as stage:
