@@ -60,28 +60,32 @@ export interface QuantityGroup {
 
 /**
  * All quantities that a study can follow: of the session, if there is one, and of the models that
- * it could have. Each name is there once.
+ * it could have. Each name and each label of a group is there once: a session's model may have
+ * other outputs than an installed one of the same name.
  */
 export function quantityGroups(
   session: Pick<SessionSnapshot, 'outputs' | 'head' | 'model'> | null,
   models: readonly ModelInfo[],
 ): QuantityGroup[] {
   const seen = new Set<string>();
-  const group = (label: string, choices: readonly Choice[]): QuantityGroup => ({
-    label,
-    choices: choices
-      .map(({ title, quantity }) => ({ name: quantityName(quantity, null), title }))
-      .filter(({ name }) => !seen.has(name) && seen.add(name)),
-  });
-  return [
-    group('Own output', ownChoices(session?.head ?? null)),
-    group(
-      session?.model ? `Outputs of ${session.model.name}` : 'Outputs',
-      outputChoices(session?.outputs ?? null),
-    ),
-    ...models.map(({ name, outputs }) => group(`Outputs of ${name}`, outputChoices(outputs))),
-    group('Bands', BAND_CHOICES),
-  ].filter(({ choices }) => choices.length > 0);
+  const groups = new Map<string, QuantityGroup>();
+  const add = (label: string, choices: readonly Choice[]): void => {
+    for (const { title, quantity } of choices) {
+      const name = quantityName(quantity, null);
+      if (seen.has(name)) continue;
+      seen.add(name);
+      if (!groups.has(label)) groups.set(label, { label, choices: [] });
+      groups.get(label)!.choices.push({ name, title });
+    }
+  };
+  add('Own output', ownChoices(session?.head ?? null));
+  add(
+    session?.model ? `Outputs of ${session.model.name}` : 'Outputs',
+    outputChoices(session?.outputs ?? null),
+  );
+  for (const { name, outputs } of models) add(`Outputs of ${name}`, outputChoices(outputs));
+  add('Bands', BAND_CHOICES);
+  return [...groups.values()];
 }
 
 /** Whether a name for the service is that of a band. */

@@ -1,6 +1,7 @@
 import uPlot from 'uplot';
 import type { MarkerMessage, StreamInfo } from 'mimamba-client';
 import type { RingBuffer } from '../signal/ring_buffer';
+import { type Label, assignRows } from './label_rows';
 import { Lanes } from './lanes';
 import { FONT } from './line';
 import type { Palette } from './palette';
@@ -9,6 +10,15 @@ export interface TraceLook {
   palette: Palette;
   /** Half a lane's height, µV; null for automatic. */
   step: number | null;
+}
+
+/** Label of a marker in view. */
+interface MarkerLabel extends Label {
+  marker: MarkerMessage;
+  /** True if the label is before the line. */
+  left: boolean;
+  /** Width that it may have. */
+  room: number;
 }
 
 /**
@@ -23,6 +33,8 @@ export class TracePlot {
   private ring: RingBuffer | null = null;
   private markers: readonly MarkerMessage[] = [];
   private newest: MarkerMessage | undefined;
+  /** Rows of the labels that are drawn. */
+  private readonly rows = new WeakMap<MarkerMessage, number>();
   /** Index of the sample at the right edge. */
   private end = -1;
   private dirty = true;
@@ -150,10 +162,9 @@ export class TracePlot {
     ctx.lineWidth = 1.5 * devicePixelRatio;
     ctx.font = `600 ${12 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textBaseline = 'top';
-    /** Labels that are drawn, by their row: one that would cover another goes into the next. */
-    const taken: [number, number][][] = [];
-    for (const { index, label } of this.markers) {
-      const second = (index - this.end) / this.info.sfreq;
+    const labels: MarkerLabel[] = [];
+    for (const marker of this.markers) {
+      const second = (marker.index - this.end) / this.info.sfreq;
       if (second < -this.seconds || second > 0) continue;
       const x = u.valToPos(second, 'x', true);
       ctx.beginPath();
@@ -166,19 +177,22 @@ export class TracePlot {
       const gap = 4 * devicePixelRatio;
       const left = before > after;
       const room = Math.max(before, after) - gap;
-      const width = Math.min(room, ctx.measureText(label).width);
+      const width = Math.min(room, ctx.measureText(marker.label).width);
       const [from, to] = left ? [x - gap - width, x - gap] : [x + gap, x + gap + width];
-      const free = taken.findIndex((row) => row.every(([a, b]) => to < a || from > b));
-      const row = free < 0 ? taken.length : free;
-      if (row === ROWS) continue;
-      (taken[row] ??= []).push([from, to]);
+      labels.push({ marker, left, room, from, to, row: this.rows.get(marker) ?? null });
+    }
+    // They are in the order in which they came, and one may have been set for an earlier moment.
+    labels.reverse().sort((a, b) => b.marker.index - a.marker.index);
+    assignRows(labels, ROWS);
+    for (const { marker, left, room, from, to, row } of labels) {
+      if (row === null) {
+        this.rows.delete(marker);
+        continue;
+      }
+      this.rows.set(marker, row);
       ctx.textAlign = left ? 'right' : 'left';
-      ctx.fillText(
-        label,
-        left ? x - gap : x + gap,
-        u.bbox.top + 2 + row * 14 * devicePixelRatio,
-        room,
-      );
+      const y = u.bbox.top + 2 + row * 14 * devicePixelRatio;
+      ctx.fillText(marker.label, left ? to : from, y, room);
     }
     ctx.restore();
   }

@@ -149,6 +149,9 @@ export const recordingStateText: Record<Recording['state'], string> = {
   unknown: 'origin unknown',
 };
 
+/** Why a value that infers emotion is not shown yet. */
+export const READ_NOTICE = 'Read the notice first.';
+
 export const BAD_PSEUDONYM = 'choose another pseudonym, for example P01';
 
 const WITHOUT = 'Without a person, the baseline is not saved.';

@@ -1,9 +1,14 @@
 // @vitest-environment happy-dom
+import type { Subscribed } from 'mimamba-client';
 import { SvelteMap } from 'svelte/reactivity';
 import { describe, expect, it } from 'vitest';
+import Feedback from '../../src/components/feedback/Feedback.svelte';
 import ShamRecordings from '../../src/components/feedback/ShamRecordings.svelte';
 import type { ShamRecording } from '../../src/feedback/study_requests';
+import type { EmotionNotice } from '../../src/state/emotion_notice.svelte';
+import { Session } from '../../src/state/session.svelte';
 import { click, enter, find, render, settled, text, there } from '../dom';
+import { subscribed } from '../service';
 
 const recording = (name: string): ShamRecording => ({
   ...{ name, title: null, person: null, started: null, seconds: 30 },
@@ -11,6 +16,54 @@ const recording = (name: string): ShamRecording => ({
 const MANY = Array.from({ length: 9 }, (_, number) => recording(`r${number}`));
 const LACKS = 'not here, or without this quantity';
 const common = { legend: 'Values of', quantity: 'band/alpha' };
+
+describe('feedback on what infers emotion', () => {
+  it('waits until the wearer has read the notice, and then stays with its quantity', async () => {
+    const session = new Session('a', 'simulate://');
+    const give = (outputs: Subscribed['outputs']): void => {
+      session.setSubscribed({ ...subscribed('a', 'e1'), outputs } as Subscribed);
+      session.publish();
+    };
+    give({ valence: ['low', 'high'] });
+    const read = new SvelteMap([['notice', false]]);
+    const notice = {
+      ...{ outputs: {}, person: null, problem: null, seenAt: null },
+      get shown() {
+        return read.get('notice')!;
+      },
+      get state() {
+        return read.get('notice') ? 'seen' : 'due';
+      },
+    } as EmotionNotice;
+    const outputs = { valence: { low: 0.3, high: 0.7 } };
+    render(Feedback, {
+      ...{ session, notice, channels: ['AF7'], age: 0.1, mayControl: false },
+      availability: { available: true, outputs },
+      close: () => undefined,
+    });
+    const chosen = (): string => find<HTMLSelectElement>('feedback-quantity').value;
+    const silent = (): boolean => find('feedback-figure').dataset.silent === 'true';
+    const unread = 'Read the notice first.';
+    expect(find<HTMLButtonElement>('feedback-start').disabled).toBe(true);
+    expect([chosen(), text('feedback-value')]).toEqual(['output/valence/low', 'Now: –']);
+    expect(text('feedback-figure')).toContain(unread);
+    read.set('notice', true);
+    await settled();
+    await click('feedback-start');
+    expect([chosen(), silent()]).toEqual(['output/valence/low', false]);
+    read.set('notice', false); // due again, as for another person
+    await settled();
+    expect([chosen(), silent()]).toEqual(['output/valence/low', true]);
+    expect(text('feedback-figure')).toContain(unread);
+    give({ mood: ['calm'] }); // of another model
+    await settled();
+    expect([chosen(), silent()]).toEqual(['output/valence/low', true]);
+    enter('feedback-quantity', 'band/alpha', 'change');
+    expect(text('feedback-figure')).not.toContain(unread);
+    await click('feedback-stop');
+    expect(find<HTMLButtonElement>('feedback-start').disabled).toBe(false);
+  });
+});
 
 describe('recordings for a sham', () => {
   it('are not missing because a request failed, and are asked for again', async () => {

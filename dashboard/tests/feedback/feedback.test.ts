@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { BandsMessage, PredictionMessage, QualityMessage, Subscribed } from 'mimamba-client';
 import { outcomeText } from '../../src/feedback/outcome';
-import { choicesOf, quantityName, readingOf } from '../../src/feedback/quantity';
+import { choicesOf, quantityGroups, quantityName, readingOf } from '../../src/feedback/quantity';
 import { type Threshold, isOn } from '../../src/feedback/threshold';
+import type { ModelInfo } from '../../src/requests/catalog';
 import { Session } from '../../src/state/session.svelte';
 import type { Availability } from '../../src/text/availability';
 import { quality, subscribed } from '../service';
@@ -41,6 +42,16 @@ describe('quantities', () => {
     const keys = choicesOf(session.snapshot).map(({ key }) => key);
     expect(keys).toContain('output/valence/high');
     expect(keys).toContain('band/alpha');
+  });
+
+  it('of a model are one group, also if another one has its name', () => {
+    session.publish();
+    const { model } = session.snapshot;
+    const other = { ...model!, outputs: { valence: ['high'], mood: ['calm'] } };
+    const groups = quantityGroups(session.snapshot, [other as unknown as ModelInfo]);
+    expect(groups.map(({ label }) => label)).toEqual([`Outputs of ${model!.name}`, 'Bands']);
+    const names = groups[0]!.choices.map(({ name }) => name);
+    expect(names).toEqual(['valence/low', 'valence/high', 'mood/calm']);
   });
 
   it('have no value while the model abstains', () => {
