@@ -38,7 +38,7 @@ describe('feedback on what infers emotion', () => {
     const outputs = { valence: { low: 0.3, high: 0.7 } };
     render(Feedback, {
       ...{ session, notice, channels: ['AF7'], age: 0.1, mayControl: false },
-      availability: { available: true, outputs },
+      availability: { available: true as const, outputs },
       close: () => undefined,
     });
     const chosen = (): string => find<HTMLSelectElement>('feedback-quantity').value;
