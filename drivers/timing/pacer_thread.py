@@ -22,10 +22,10 @@ TICK = 0.015
 radio sends every 7.5 to 30 ms, too."""
 LONGEST_HOLD = 0.005
 """Seconds for which chunks are made while the compute loop waits; the others are made after it."""
-LATE = 0.1
+LATE = 1.0
 """Seconds after which a source that is still due is late: then the pacer takes no rest, and holds
 the lock for longer. Else hundreds of sources that begin together, or go on together after the
-machine has slept, would never catch up."""
+machine has slept, would never catch up. After 0.1 s, 500 sources on two cores kept hops waiting."""
 LONGEST_LATE_HOLD = 0.05
 """Seconds for which chunks are made while the compute loop waits and sources are late."""
 MOST_ASKED = 64
@@ -184,20 +184,22 @@ class Pacer:
         return made, ended, behind
 
     def _prepare(self, sources: list[_PacedSource]) -> None:
-        """Let one source prepare chunks: the next one, in turn, that has anything to prepare."""
-        with COMPUTE_LOCK:
-            for _ in range(min(MOST_ASKED, len(sources))):
-                self._asked = (self._asked + 1) % len(sources)
-                source = sources[self._asked]
-                if source.done.is_set() or source.driver.closed:
-                    continue
-                try:
-                    prepared = source.driver.prepare()
-                except BaseException as error:  # noqa: BLE001  raised in the reader's thread
-                    self._end(source, error)
-                    return
-                if prepared:
-                    return
+        """Let one source prepare chunks: the next one, in turn, that has anything to prepare.
+
+        The compute loop goes on meanwhile: most of the time is spent outside of Python.
+        """
+        for _ in range(min(MOST_ASKED, len(sources))):
+            self._asked = (self._asked + 1) % len(sources)
+            source = sources[self._asked]
+            if source.done.is_set() or source.driver.closed:
+                continue
+            try:
+                prepared = source.driver.prepare()
+            except BaseException as error:  # noqa: BLE001  raised in the reader's thread
+                self._end(source, error)
+                return
+            if prepared:
+                return
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:
         """End a source with its first error; one that has ended may be closed as well."""

@@ -163,6 +163,10 @@ class Clock:
     def work(self, seconds: float) -> None:
         self.time += seconds if self.begun else 0.0
 
+    def sleep(self, seconds: float) -> None:
+        """Sleep for 200 ms longer, as if rounds of the compute loop held the lock."""
+        self.work(seconds + 0.2)
+
 
 class Costly:
     """A source with chunks every 40 ms, from ``begin`` to ``end``, s.
@@ -223,8 +227,8 @@ def follow_all(pacer: Pacer, sources: list[Costly]) -> list[type[BaseException] 
 def test_sources_that_are_late_catch_up_though_they_take_most_of_the_time() -> None:
     clock = Clock(30)
     sources = [Costly(clock, -3.0, 20.0) for _ in range(30)]  # as after a pause of three seconds
-    follow_all(Pacer(clock.now, clock.work), sources)
-    assert max(source.late for source in sources) < 0.2
+    follow_all(Pacer(clock.now, clock.sleep), sources)
+    assert max(source.late for source in sources) < 1.5
 
 
 def test_one_source_prepares_at_a_time_in_turn_while_nothing_is_late() -> None:
