@@ -171,12 +171,30 @@ class CPUSteadyRecurrence:
             torch.sum(product, 1, out=y)
 
 
-class CPUSteadyEvidenceLayer:
-    """One TSFB with the mixer ``evidence`` and a recurrence that depends on no token."""
+class CPUEvidenceRecurrence:
+    """The recurrence of a memory of evidence whose step sizes, B and C depend on the token."""
+
+    def __init__(self, ssm: EvidenceMemory) -> None:
+        self._in, self._x = (each.weight.T.contiguous() for each in (ssm.in_proj, ssm.x_proj))
+        self._biases = torch.cat([ssm.beta, ssm.gamma], -1)[:, None]  # (C, 1, 2 n)
+        self._recurrence = CPURecurrence(ssm)
+
+    def run(self, u: Tensor, space: Workspace, h: Tensor) -> None:
+        """Update h with the tokens u and write what is read from it to ``space.y``."""
+        torch.mm(u, self._in, out=space.a)
+        torch.mm(space.a, self._x, out=space.low)
+        space.low_hops.add_(self._biases)
+        self._recurrence.run(space, h)
+
+
+class CPUEvidenceLayer:
+    """One TSFB with the mixer ``evidence``."""
 
     def __init__(self, block: TemporalSpatialFusionBlock, ssm: EvidenceMemory) -> None:
         self._norm, self._out = norm_arguments(block.norm1), ssm.out_proj.weight.T.contiguous()
-        self._ffn, self._recurrence = CPUFeedForward(block), CPUSteadyRecurrence(ssm)
+        self._ffn = CPUFeedForward(block)
+        recurrence = CPUEvidenceRecurrence if ssm.x_proj.weight.any() else CPUSteadyRecurrence
+        self._recurrence = recurrence(ssm)
 
     def step(self, space: Workspace, h: Tensor, history: Tensor) -> None:  # noqa: ARG002
         """Update ``space.e`` and h (B, n, E) in place; there is no history."""
@@ -185,35 +203,11 @@ class CPUSteadyEvidenceLayer:
         torch.mm(space.y, self._out, out=space.e)
 
 
-class CPUEvidenceLayer:
-    """One TSFB with the mixer ``evidence``."""
-
-    def __init__(self, block: TemporalSpatialFusionBlock, ssm: EvidenceMemory) -> None:
-        self._norm = norm_arguments(block.norm1)
-        self._ffn, self._recurrence = CPUFeedForward(block), CPURecurrence(ssm)
-        parts = (ssm.in_proj, ssm.x_proj, ssm.out_proj)
-        self._in, self._x, self._out = (each.weight.T.contiguous() for each in parts)
-        self._biases = torch.cat([ssm.beta, ssm.gamma], -1)[:, None]  # (C, 1, 2 n)
-
-    def step(self, space: Workspace, h: Tensor, history: Tensor) -> None:  # noqa: ARG002
-        """Update ``space.e`` and h (B, n, E) in place; there is no history."""
-        self._ffn.add(space)
-        torch.mm(layer_norm(space.e, *self._norm), self._in, out=space.a)
-        torch.mm(space.a, self._x, out=space.low)
-        space.low_hops.add_(self._biases)
-        self._recurrence.run(space, h)
-        torch.mm(space.y, self._out, out=space.e)
-
-
-def make_layer(
-    block: TemporalSpatialFusionBlock,
-) -> CPULayer | CPUEvidenceLayer | CPUSteadyEvidenceLayer:
+def make_layer(block: TemporalSpatialFusionBlock) -> CPULayer | CPUEvidenceLayer:
     """Return the form of a TSFB for the CPU."""
-    if not isinstance(block.ssm, EvidenceMemory):
-        return CPULayer(block, block.ssm)
-    if block.ssm.x_proj.weight.any():
+    if isinstance(block.ssm, EvidenceMemory):
         return CPUEvidenceLayer(block, block.ssm)
-    return CPUSteadyEvidenceLayer(block, block.ssm)
+    return CPULayer(block, block.ssm)
 
 
 class Workspaces:

@@ -83,7 +83,6 @@ class CPUShortRowBlock:
         rests = [(self._n_blocks * length - f) * config.hidden for f in filled]
         ends = [(place + 1) * length * config.hidden for place in range(len(periods))]
         self._unfilled = [slice(e - rest, e) for e, rest in zip(ends, rests, strict=True) if rest]
-        self._places = 0
         self._samples = self._hidden = wide.new_zeros(0)
         self._around = [wide.new_zeros(0)] * 2
         self._views: dict[int, _Views] = {}
@@ -127,9 +126,8 @@ class CPUShortRowBlock:
         c, n_blocks, between = self._config, self._n_blocks, self._between
         stride, size = n_blocks + between, c.n_times * c.n_channels
         end = batch * stride
-        if self._places < end + between:
+        if len(self._samples) < end + between:
             self._views.clear()
-            self._places = end + between
             widths = (each.shape[0] // (2 * between + 1) for each in (self._widen, self._narrow))
             self._samples, self._hidden = (self._widen.new_zeros(end + between, n) for n in widths)
             blocks = min(PART, end - between)  # one memory for all batch sizes
