@@ -12,7 +12,7 @@ from starlette.responses import Response
 from mimamba.service.api.dependencies import Service, ServiceState
 from mimamba.service.auth.scopes import allows, auth_result_of
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.http.problem import PROBLEMS, problem
+from mimamba.service.http.problem import PROBLEMS, problem, unreachable_bus
 from mimamba.service.sessions.registry import SessionRegistry
 
 health_api = APIRouter(include_in_schema=False, responses=PROBLEMS)
@@ -39,6 +39,8 @@ async def healthz(request: Request, service: Service) -> dict[str, str | int]:
 async def readyz(request: Request) -> JSONResponse:
     """Return 200 when the service can predict; 503 while it starts or when an engine has failed.
 
+    A gateway that does not reach the bus answers 503 with ``Retry-After``.
+
     With a token for view, ``detail`` says why it cannot record, if so, and ``gateway`` is true
     where workers elsewhere compute the sessions.
     """
@@ -48,6 +50,8 @@ async def readyz(request: Request) -> JSONResponse:
     if running is None or reason is not None:
         shown = reason if viewing and reason else "Send a token to see the reason."
         return problem(503, "Not ready", shown)
+    if running.hub.farewell is not None:
+        return unreachable_bus(running.hub.farewell)
     found = await asyncio.to_thread(running.recordings.problem) if viewing else None
     answer: dict[str, str | bool] = {"status": "ok"}
     if found:

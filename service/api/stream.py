@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from mimamba.service.api.dependencies import Service
 from mimamba.service.auth.websocket_auth import authenticate_websocket
-from mimamba.service.http.problem import PROBLEMS
+from mimamba.service.http.problem import PROBLEMS, unreachable_bus
 from mimamba.service.protocol.schema import asyncapi, json_schema
 from mimamba.service.stream.connection import Connection
 
@@ -20,6 +20,9 @@ stream_api = APIRouter(prefix="/v1", tags=["schema"], responses=PROBLEMS)
 @stream_api.websocket("/stream")
 async def stream(socket: WebSocket, service: Service) -> None:
     """Speak wire protocol v1."""
+    if service.hub.farewell is not None:
+        await socket.send_denial_response(unreachable_bus(service.hub.farewell))
+        return
     server = f"mimamba {version('mimamba')}"
     state = socket.app.state
     permissions = await authenticate_websocket(socket, state.authenticator, state.auth_seconds)

@@ -150,6 +150,18 @@ class Bus(Protocol):
         """Return False as soon as the connection of this name is gone; True if that is not sure."""
         ...
 
+    async def reaches_server(self, within: float) -> bool:
+        """Ask the server for a sign of life; return whether one comes within so many seconds.
+
+        It needs no stream, so it also comes while the servers choose a leader.
+        """
+        ...
+
+    @property
+    def only_server_ended(self) -> bool:
+        """True while the connection has seen its end, and there is no other server to try."""
+        ...
+
     async def close(self) -> None:
         """End the connection; messages on their way are stored before."""
         ...

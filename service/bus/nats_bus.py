@@ -66,6 +66,10 @@ and another server is tried: nobody closes the connections of a machine that los
 STALLED_SECONDS = 5.0
 """Least time between two times that a server is left that stores and tells nothing: one that the
 others cannot reach answers pings all the same."""
+NOBODY = "alive.nobody"
+"""A subject that nobody follows: the server itself says so at once."""
+SIGN = "sign"
+"""Token of its answer."""
 MAX_WAITING = 8 << 20
 """Bytes that wait in memory while the server is away, or takes nothing."""
 
@@ -95,6 +99,7 @@ class NATSBus:
         self._waiting: dict[str, asyncio.Future[int]] = {}
         self._followers: set[NATSFollower] = set()
         self._stalled = asyncio.Event()
+        self._heard = asyncio.Event()
         self._checking = [
             asyncio.create_task(each) for each in (self._check_followers(), self._check_server())
         ]
@@ -279,6 +284,7 @@ class NATSBus:
         return stored
 
     def _take_answer(self, message: Msg) -> None:
+        self._heard.set()
         stored = self._waiting.pop(message.subject.rpartition(".")[2], None)
         problem: Exception | None = None
         sequence = 0
@@ -438,6 +444,28 @@ class NATSBus:
         except nats.errors.Error:  # it is slow, or the server is away
             return True
         return True
+
+    async def reaches_server(self, within: float) -> bool:
+        """Ask the server for a sign of life; see ``Bus.reaches_server``.
+
+        An answer to an earlier message is one, too.
+        """
+        self._heard.clear()
+        try:
+            async with asyncio.timeout(within):
+                if self._connection.is_connected:
+                    asking = self._connection.publish(NOBODY, reply=f"{self._inbox}.{SIGN}")
+                    with contextlib.suppress(nats.errors.Error, OSError):
+                        await cancellable(asking)
+                await self._heard.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def only_server_ended(self) -> bool:
+        """True while the connection to the only server is seen to be gone."""
+        return not (self._connection.is_connected or self._connection.has_others)
 
     async def close(self) -> None:
         """End the connection."""

@@ -107,6 +107,13 @@ class BusSessions(SessionRegistry):
         if isinstance(session, MirroredSession):
             await session.watch()
 
+    async def catch_up(self) -> None:
+        """Let all sessions follow the bus anew, after it was away."""
+        there = list(self._sessions.values())
+        await asyncio.gather(
+            *(each.catch_up() for each in there if isinstance(each, MirroredSession))
+        )
+
     async def fill_logs(self) -> None:
         """Fill the logs of all sessions from the bus until cancelled: outputs read them all."""
         while True:

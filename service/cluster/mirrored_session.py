@@ -141,7 +141,8 @@ class MirroredSession(Session):
         self._ahead: deque[float] = deque(maxlen=OFFSETS)
         self._models_known = False
         self._filled = False
-        self._caught_up: asyncio.Event | None = None
+        self._caught_up = asyncio.Event()
+        self._closed = False
         self._markers_told: dict[ReceivedMarker, float] = {}  # not in the log yet; when
         self._seen = 0  # number of the last bundle that was taken
         self._tap_epoch = 0  # number of the present logs, for taps
@@ -172,21 +173,31 @@ class MirroredSession(Session):
 
     async def watch(self) -> None:
         """Fill the logs from the bus from now on; return once they hold what the bus has."""
-        if self._caught_up is None:
-            self._caught_up = asyncio.Event()
-            self._follower = asyncio.create_task(self._mirror(self._caught_up))
+        if self._follower is None:
+            self._follower = asyncio.create_task(self._mirror())
         await self._caught_up.wait()
 
-    async def _mirror(self, caught_up: asyncio.Event) -> None:
+    async def catch_up(self) -> None:
+        """Follow the bus anew after it was away: ``watch`` waits again for what it has now."""
+        follower = self._follower
+        if follower is None or self._closed:
+            return
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+        if not self._closed:  # meanwhile
+            self._caught_up.clear()
+            self._follower = asyncio.create_task(self._mirror())
+
+    async def _mirror(self) -> None:
         subject = output_subject(self.name, "results")
         while True:
             try:
                 newest = await self._bus.newest(subject)
                 stop = newest[0].sequence if newest else 0
-                if not newest:
-                    caught_up.set()
+                if self._seen >= stop:
+                    self._caught_up.set()
                 told = await self._bus.now()
-                take = partial(self._take_message, stop, caught_up, told - local_clock())
+                take = partial(self._take_message, stop, told - local_clock())
                 async with self._bus.follow(subject, self._seen, take) as messages:
                     async for message in messages:
                         take(message)
@@ -206,9 +217,7 @@ class MirroredSession(Session):
         if self.state == "open":
             await self._requests.tell_viewed(seconds)
 
-    def _take_message(
-        self, stop: int, caught_up: asyncio.Event, ahead: float, message: BusMessage
-    ) -> bool:
+    def _take_message(self, stop: int, ahead: float, message: BusMessage) -> bool:
         """Take a message; ``stop`` is the number with which all is known.
 
         ``ahead`` is the bus's clock less this machine's, s: a message up to ``stop`` came when it
@@ -218,7 +227,7 @@ class MirroredSession(Session):
         self._take(message.payload, message.stored - ahead if late else local_clock())
         self._seen = message.sequence
         if self._seen >= stop:
-            caught_up.set()
+            self._caught_up.set()
         return True
 
     def _take(self, payload: bytes, came: float) -> None:
@@ -470,6 +479,7 @@ class MirroredSession(Session):
 
     def stop(self) -> None:
         """Stop following; the session goes on, but what is done with it here."""
+        self._closed = True
         self._signal_taps.end()
         if self._follower is not None:
             self._follower.get_loop().call_soon_threadsafe(self._follower.cancel)

@@ -28,6 +28,17 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _DECLARED, "5XX": _DECLARED}
 """Errors of every route in the OpenAPI document."""
 
 
+LOST_BUS_SECONDS = 1
+"""After which a client may try again where a gateway does not reach the bus: another may."""
+
+
+def unreachable_bus(reason: str) -> JSONResponse:
+    """Return the answer of a gateway that does not reach the bus."""
+    answer = problem(503, "The bus does not answer", reason)
+    answer.headers["Retry-After"] = str(LOST_BUS_SECONDS)
+    return answer
+
+
 def problem(status: int, title: str, detail: str) -> JSONResponse:
     """Return a response with problem details."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}

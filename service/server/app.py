@@ -47,6 +47,7 @@ from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.bus.connect import connect_bus
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
+from mimamba.service.cluster.failover.bus_contact import BusContact
 from mimamba.service.cluster.failover.bus_feedback import BusFeedback
 from mimamba.service.cluster.failover.bus_recordings import BusRecordings
 from mimamba.service.cluster.failover.bus_studies import BusStudies
@@ -354,6 +355,7 @@ def _background(
     sessions, recordings = running.sessions, running.recordings
     if isinstance(sessions, BusSessions):
         yield sessions.run()
+        yield BusContact(sessions, running.hub).run()
         if has_outputs:
             yield sessions.fill_logs()
     if isinstance(recordings, BusRecordings):

@@ -162,6 +162,11 @@ class RemoteInbox:
         for source in self._by_session.values():
             source.inbox.touch()
 
+    @property
+    def pushes(self) -> bool:
+        """True if the connection has sent push, for any session."""
+        return bool(self._by_session)
+
     def reset(self) -> None:
         """Take no more samples before the next push, which says where they are to go on."""
         self._by_session.clear()

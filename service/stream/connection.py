@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 Request: TypeAlias = Subscribe | Unsubscribe | Mark | Ping | Pushing | Hello | Error
 """A client's message for the sender to answer, or the answer."""
+TRY_AGAIN_LATER = 1013
+"""Close code of a connection that finds more at another service of the same address (IANA)."""
 MAX_PENDING_REQUESTS = 16
 """Messages of a client that may wait for an answer; more wait in its socket."""
 
@@ -170,6 +172,10 @@ class Connection:
         try:
             await self._send(self._greeting())
             while self._permissions.scope is not None:
+                # What an acquirer sends is kept here for the bus, and in order.
+                if self._hub.farewell is not None and not self._inbox.pushes:
+                    await self._socket.close(TRY_AGAIN_LATER, self._hub.farewell)
+                    return
                 if frames := self._due():
                     await self._send(frames)
                 else:

@@ -70,6 +70,8 @@ class Hub:
         self.counters = ServiceCounters()
         self.states: Log[SessionState] = Log(MAX_STATES)
         """Changes of the sessions' states; every connection reads it."""
+        self.farewell: str | None = None
+        """Reason for which connections are closed and new ones are refused; None to serve them."""
 
     # From any thread -----------------------------------------------------------------------------
 
@@ -125,6 +127,16 @@ class Hub:
         self._listeners.discard(listener)
         for session in self._feeds:
             self.unfollow(session, listener)
+
+    def dismiss_all(self, reason: str) -> None:
+        """Close all connections, but those that push, and refuse new ones until ``welcome``."""
+        self.farewell = reason
+        for listener in self._listeners:
+            listener.wake()
+
+    def welcome(self) -> None:
+        """Take connections again."""
+        self.farewell = None
 
     def follow(self, session: Session, listener: Listener, views: bool) -> None:
         """Wake a connection for a session from now on.

@@ -1,0 +1,65 @@
+"""A gateway's way to the bus: without it, clients are sent to another gateway.
+
+Nobody closes the connection of a gateway that is cut off, so its clients would wait. Another
+gateway may reach the bus, and they go on there after what they have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from mimamba.service.cluster.gateway import BusSessions
+from mimamba.service.stream.hub import Hub
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+"""Between two questions to the server, and time for an answer."""
+SILENT_LOOKS = 4
+"""Questions without an answer after which clients are sent away: 2 s, as long as a lease."""
+RESTART_LOOKS = 20
+"""The same, 10 s, where the only server has ended the connection: it is restarted, or gone for all
+gateways, and its clients would gain nothing."""
+FAREWELL = "The gateway does not reach the bus. Connect again, to another one if you can."
+
+
+class BusContact:
+    """Watches a gateway's way to the bus; used on the event loop.
+
+    The clock does not count, but unanswered questions: a process that was stopped for a while finds
+    the answer to its last one, and keeps its clients.
+
+    Parameters
+    ----------
+    sessions
+        The sessions of the bus. They are brought up to date before clients come back: one may have
+        heard more at another gateway, and would be told that again.
+    hub
+        Of the clients.
+    """
+
+    def __init__(self, sessions: BusSessions, hub: Hub) -> None:
+        self._sessions, self._hub = sessions, hub
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        bus, unanswered = self._sessions.bus, 0
+        while True:
+            if await bus.reaches_server(LOOK_SECONDS):
+                unanswered = 0
+                if self._hub.farewell is not None:
+                    await self._come_back()
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            unanswered += 1
+            patience = RESTART_LOOKS if bus.only_server_ended else SILENT_LOOKS
+            if unanswered >= patience and self._hub.farewell is None:
+                extra = {"clients": self._hub.subscribers}
+                log.warning("the bus does not answer: clients are sent away", extra=extra)
+                self._hub.dismiss_all(FAREWELL)
+
+    async def _come_back(self) -> None:
+        await self._sessions.catch_up()
+        self._hub.welcome()
+        log.info("the bus answers again")
