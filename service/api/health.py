@@ -51,7 +51,7 @@ async def readyz(request: Request) -> JSONResponse:
         shown = reason if viewing and reason else "Send a token to see the reason."
         return problem(503, "Not ready", shown)
     if running.hub.farewell is not None:
-        return unreachable_bus(running.hub.farewell)
+        return unreachable_bus()
     found = await asyncio.to_thread(running.recordings.problem) if viewing else None
     answer: dict[str, str | bool] = {"status": "ok"}
     if found:

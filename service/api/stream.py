@@ -21,7 +21,7 @@ stream_api = APIRouter(prefix="/v1", tags=["schema"], responses=PROBLEMS)
 async def stream(socket: WebSocket, service: Service) -> None:
     """Speak wire protocol v1."""
     if service.hub.farewell is not None:
-        await socket.send_denial_response(unreachable_bus(service.hub.farewell))
+        await socket.send_denial_response(unreachable_bus())
         return
     server = f"mimamba {version('mimamba')}"
     state = socket.app.state

@@ -32,9 +32,10 @@ LOST_BUS_SECONDS = 1
 """After which a client may try again where a gateway does not reach the bus: another may."""
 
 
-def unreachable_bus(reason: str) -> JSONResponse:
+def unreachable_bus() -> JSONResponse:
     """Return the answer of a gateway that does not reach the bus."""
-    answer = problem(503, "The bus does not answer", reason)
+    detail = "This gateway does not reach the bus. Try again: another gateway may."
+    answer = problem(503, "The bus does not answer", detail)
     answer.headers["Retry-After"] = str(LOST_BUS_SECONDS)
     return answer
 
