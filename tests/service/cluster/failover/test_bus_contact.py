@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -109,7 +110,9 @@ async def leave_and_return(front: Line, gateways: list[Live], lines: Lines, cut:
         await asyncio.gather(following, return_exceptions=True)
 
 
-def test_clients_leave_a_gateway_that_is_cut_off(tmp_path: Path) -> None:
+def test_clients_leave_a_gateway_that_is_cut_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     random_checkpoint(tmp_path)
     choice = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
 
@@ -130,6 +133,7 @@ def test_clients_leave_a_gateway_that_is_cut_off(tmp_path: Path) -> None:
             live(bus=server.url, data_dir=tmp_path / "second") as second,
         ):
             run(lambda: scene(server.url, [first, second], lines, cut))
+    assert [each.message for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
 class AwayBus(InProcessBus):
