@@ -355,7 +355,7 @@ def _background(
     sessions, recordings = running.sessions, running.recordings
     if isinstance(sessions, BusSessions):
         yield sessions.run()
-        yield BusContact(sessions, running.hub).run()
+        yield BusContact(sessions.bus, running.hub, sessions.catch_up).run()
         if has_outputs:
             yield sessions.fill_logs()
     if isinstance(recordings, BusRecordings):

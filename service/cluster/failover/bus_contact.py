@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
-from mimamba.service.cluster.gateway import BusSessions
+from mimamba.service.bus.bus import Bus
 from mimamba.service.stream.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -32,34 +33,36 @@ class BusContact:
 
     Parameters
     ----------
-    sessions
-        The sessions of the bus. They are brought up to date before clients come back: one may have
-        heard more at another gateway, and would be told that again.
+    bus
+        The bus.
     hub
         Of the clients.
+    catch_up
+        Lets the sessions follow the bus anew before clients come back: one may have heard more at
+        another gateway, and would be told that again.
     """
 
-    def __init__(self, sessions: BusSessions, hub: Hub) -> None:
-        self._sessions, self._hub = sessions, hub
+    def __init__(self, bus: Bus, hub: Hub, catch_up: Callable[[], Awaitable[None]]) -> None:
+        self._bus, self._hub, self._catch_up = bus, hub, catch_up
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        bus, unanswered = self._sessions.bus, 0
+        unanswered = 0
         while True:
-            if await bus.reaches_server(LOOK_SECONDS):
+            if await self._bus.reaches_server(LOOK_SECONDS):
                 unanswered = 0
                 if self._hub.farewell is not None:
                     await self._come_back()
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             unanswered += 1
-            patience = RESTART_LOOKS if bus.only_server_ended else SILENT_LOOKS
+            patience = RESTART_LOOKS if self._bus.only_server_ended else SILENT_LOOKS
             if unanswered >= patience and self._hub.farewell is None:
                 extra = {"clients": self._hub.subscribers}
                 log.warning("the bus does not answer: clients are sent away", extra=extra)
                 self._hub.dismiss_all(FAREWELL)
 
     async def _come_back(self) -> None:
-        await self._sessions.catch_up()
+        await self._catch_up()
         self._hub.welcome()
         log.info("the bus answers again")

@@ -185,7 +185,7 @@ def test_a_server_that_is_restarted_keeps_its_clients(
         hub, visitor, bus = Hub(), Visitor(), AwayBus(ended, questions)
         hub.join(visitor)
         sessions = BusSessions(hub, choose_model(None, memory=True), bus)
-        watching = asyncio.create_task(BusContact(sessions, hub).run())
+        watching = asyncio.create_task(BusContact(bus, hub, sessions.catch_up).run())
         await bus.answered.wait()
         while hub.farewell is not None:
             await asyncio.sleep(0)
