@@ -22,7 +22,7 @@ SILENT_LOOKS = 4
 RESTART_LOOKS = 20
 """The same, 10 s, where the only server has ended the connection: it is restarted, or gone for all
 gateways, and its clients would gain nothing."""
-FAREWELL = "this gateway does not reach the bus; connect again, as another one may"
+FAREWELL = "this gateway does not reach the bus; another one may"
 
 
 class BusContact:

@@ -178,19 +178,17 @@ class BusRecordings(Recordings):
 
     def _goes_on(self, state: RecordingState) -> bool:
         """Return whether a recording has a gateway, or a file here with which one goes on."""
-        if self._never_began(state):
-            return False
-        return self._has_file(state) or self._keys.is_there(state.gateway)
+        if self._has_file(state):
+            return True
+        return not self._is_idle(state) and self._keys.is_there(state.gateway)
 
-    def _never_began(self, state: RecordingState) -> bool:
-        """Return whether a key is left of a recording that could not begin at this gateway.
+    def _is_idle(self, state: RecordingState) -> bool:
+        """Return whether this gateway has the key of a recording that it does not write.
 
-        Called while none begins.
+        Without a file, while none begins, such a recording never began.
         """
         sidecar = state.sidecar
-        if state.gateway != self._gateway or self.writes(sidecar.name, sidecar.session):
-            return False
-        return not self._has_file(state)
+        return state.gateway == self._gateway and not self.writes(sidecar.name, sidecar.session)
 
     def _delete_files(self, name: str) -> None:
         forget_asking(self._path(name))
@@ -234,8 +232,8 @@ class BusRecordings(Recordings):
         """Return whether a file of this folder has no recorder any more."""
         name, session = state.sidecar.name, state.sidecar.session
         mine = state.gateway == self._gateway
-        unwritten = mine and not self.writes(name, session) and not self._changing.locked()
-        if unwritten and await asyncio.to_thread(self._never_began, state):
+        idle = self._is_idle(state) and not self._changing.locked()
+        if idle and not await asyncio.to_thread(self._has_file, state):
             return True
         path = self._path(name)
         if self._closed or name in self._running or not path.exists():
