@@ -86,6 +86,20 @@ def test_compose_starts_a_service_that_asks_for_its_tokens(monkeypatch: pytest.M
     assert settings.tokens() == Tokens(CONTROL, VIEW)
 
 
+def test_one_address_leads_to_the_gateways_of_the_compose_file() -> None:
+    """The proxy asks them as they allow it, with a token."""
+    compose = (ROOT / "docker" / "compose.scale.yaml").read_text()
+    proxy = (ROOT / "docker" / "gateways.caddyfile").read_text()
+    gateways = re.findall(r"^  (gateway-\d+):", compose, re.MULTILINE)
+    (named,) = re.findall(r"reverse_proxy (.+) {", proxy)
+    assert named.split() == [f"{each}:8765" for each in gateways]
+    (host,) = re.findall(r"Host (\S+)", proxy)
+    assert f"--allowed-host, {host}]" in compose
+    (token,) = re.findall(r"{\$(\w+)}", proxy)
+    assert f"{token}: ${{{token}}}\n" in compose
+    assert "./gateways.caddyfile:/etc/caddy/Caddyfile:ro" in compose
+
+
 def test_the_dependencies_layer_is_what_the_project_needs() -> None:
     script = ROOT / "docker" / "requirements.py"
     told = subprocess.run(
