@@ -1,7 +1,8 @@
-"""Log of predictions that takes all its memory at once: an hour of them in every session.
+"""Log of predictions, an hour of them in every session, that takes little memory.
 
 As objects, a prediction takes 1.1 to 1.5 kB: eight sessions grew by 1.4 MB a minute for an hour.
-Here it is a row of numbers, and becomes objects again when it is read.
+Here it is a row of numbers, 75 bytes of a model with two outputs of two labels, and becomes objects
+again when it is read. Rows take memory as predictions come.
 """
 
 from __future__ import annotations
@@ -19,15 +20,26 @@ from mimamba.service.logs.log import Ring
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.topics import Timing
 
-AnyNumber = TypeVar("AnyNumber", np.int64, np.float64)
+AnyNumber = TypeVar("AnyNumber", bound=np.generic)
 Layout: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of outputs with their labels, in order."""
-TIMES = 4
-"""Columns before the probabilities: the sample's time and the three of ``Timing``."""
+ROW = np.dtype(
+    [
+        ("index", np.int64),
+        ("layout", np.uint8),
+        ("timestamp", np.float64),
+        ("received", np.float64),
+        ("stepped", np.float64),
+        ("published", np.float64),
+    ]
+)
+"""What every prediction has."""
 LABELS = 63
 """Labels of a prediction set that one whole number holds, as bits."""
 FULL_SET = (1 << LABELS) - 1
 """The number of all these labels."""
+NARROW = np.iinfo(np.int8).max
+"""Largest number of a set, of seven labels, that one byte holds."""
 NO_SET = -1
 """The number where there is no set."""
 LEARNT = 2
@@ -57,12 +69,11 @@ class PredictionLog(Ring[PublishedPrediction]):
 
     def __init__(self, capacity: int, first: int = 0) -> None:
         super().__init__(capacity, first)
-        # Not np.zeros: the system would give it its pages one by one, as predictions come.
-        self._index = np.full(capacity, 0, np.int64)
-        self._layout = np.full(capacity, 0, np.uint8)
-        self._numbers = np.full((capacity, TIMES), 0.0)
-        self._sets = np.full((capacity, 0), NO_SET, np.int64)
-        self._learnt = np.full((capacity, 0), np.nan)  # only once a true label has come
+        # np.zeros gets large arrays from the system, which gives each page when it is written.
+        self._rows = np.zeros(capacity, ROW)
+        self._shares = np.zeros((capacity, 0))
+        self._sets: NDArray[np.int8 | np.int64] = np.zeros((capacity, 0), np.int8)
+        self._learnt = np.zeros((capacity, 0))  # only once a true label has come
         self._layouts = [NO_OUTPUTS]
         self._abstained: dict[int, tuple[Status, str | None]] = {}
         """Status and reason by row, of those that are not ok."""
@@ -75,9 +86,9 @@ class PredictionLog(Ring[PublishedPrediction]):
                 return
             kept = np.arange(self.oldest, self._next) - self._begin
             old, new = kept % self._capacity, kept % capacity
-            for name in ("_index", "_layout", "_numbers", "_sets", "_learnt"):
+            for name in ("_rows", "_shares", "_sets", "_learnt"):
                 array = getattr(self, name)
-                wider = np.full((capacity, *array.shape[1:]), 0, array.dtype)
+                wider = np.zeros((capacity, *array.shape[1:]), array.dtype)
                 wider[new] = array[old]
                 setattr(self, name, wider)
             moved = dict(zip(old.tolist(), new.tolist(), strict=True))
@@ -88,14 +99,16 @@ class PredictionLog(Ring[PublishedPrediction]):
 
     def _store(self, row: int, entry: PublishedPrediction) -> None:
         made, timing = entry.prediction, entry.timing
-        values = [made.timestamp, timing.received, timing.stepped, timing.published]
-        for labels in (made.outputs or {}).values():
-            values += labels.values()
-        self._index[row] = made.index
-        self._layout[row] = self._find_layout(made.outputs)
-        self._numbers = _write_row(self._numbers, row, values, np.nan)
-        self._sets = _write_row(self._sets, row, _pack_sets(made), NO_SET)
-        self._learnt = _write_row(self._learnt, row, _pack_learnt(made), np.nan)
+        layout = self._find_layout(made.outputs)
+        times = made.timestamp, timing.received, timing.stepped, timing.published
+        self._rows[row] = (made.index, layout, *times)
+        shares = [each for labels in (made.outputs or {}).values() for each in labels.values()]
+        sets, written = _pack_sets(made), min(self._next - self._begin, self._capacity)
+        if self._sets.dtype == np.int8 and max(sets, default=NO_SET) > NARROW:
+            self._sets = self._sets.astype(np.int64)
+        self._shares = _write_row(self._shares, row, shares, np.nan, written)
+        self._sets = _write_row(self._sets, row, sets, NO_SET, written)
+        self._learnt = _write_row(self._learnt, row, _pack_learnt(made), np.nan, written)
         if made.status == "ok":
             self._abstained.pop(row, None)
         else:
@@ -111,25 +124,28 @@ class PredictionLog(Ring[PublishedPrediction]):
         return self._layouts.index(layout)
 
     def _load(self, row: int) -> PublishedPrediction:
-        numbers, layout = self._numbers[row].tolist(), self._layouts[self._layout[row]]
-        values = iter(numbers[TIMES:])
+        index, number, timestamp, *times = self._rows[row].item()
+        layout, values = self._layouts[number], iter(self._shares[row].tolist())
         outputs = {name: {label: next(values) for label in labels} for name, labels in layout}
         sets = _unpack_sets(layout, self._sets[row].tolist(), self._learnt[row].tolist())
         status, reason = self._abstained.get(row, ("ok", None))
-        made = Prediction(int(self._index[row]), numbers[0], status, reason, outputs or None, sets)
-        return PublishedPrediction(made, Timing(*numbers[1:TIMES]), self._personal.read(row))
+        made = Prediction(index, timestamp, status, reason, outputs or None, sets)
+        return PublishedPrediction(made, Timing(*times), self._personal.read(row))
 
 
 def _write_row(
-    array: NDArray[AnyNumber], row: int, values: Sequence[float], none: float
+    array: NDArray[AnyNumber], row: int, values: Sequence[float], none: float, written: int
 ) -> NDArray[AnyNumber]:
     """Write values to a row, and ``none`` behind them; return the array, wider where they need it.
 
-    What was in this row before is gone.
+    What was in this row before is gone. Of a wider array only the rows ``written`` so far are
+    touched, so that the others take no memory yet.
     """
-    if len(values) > array.shape[1]:  # a model with more labels
-        wider = (0, 0), (0, len(values) - array.shape[1])
-        array = np.pad(array, wider, constant_values=none)
+    width = array.shape[1]
+    if len(values) > width:  # a model with more labels
+        narrower, array = array, np.zeros((len(array), len(values)), array.dtype)
+        array[:written, :width] = narrower[:written]
+        array[:written, width:] = none
     if array.shape[1]:
         array[row] = [*values, *[none] * (array.shape[1] - len(values))]
     return array
