@@ -39,19 +39,24 @@ class Artefacts:
             (scenario.pops, self._pop),
         )
         self._muscle = band_pass(20.0, min(100.0, 0.45 * sfreq), sfreq)
-        self._pending: Block = np.zeros((len(FRONTAL), 2 * n_times))
+        self._pending: list[Block] = []
+        """Ends of artefacts that go on in the next block."""
 
     def next(self) -> Block:
         """Generate the next block, (n_channels, n_times), µV."""
         minutes = self._n_times / self._sfreq / 60.0
+        block = np.zeros((len(FRONTAL), self._n_times))
+        for wave in self._pending:
+            block[:, : wave.shape[1]] += wave
+        self._pending = []
         for rate, draw in self._generators:
             for _ in range(self._rng.poisson(rate * minutes)):
                 start = int(self._rng.integers(self._n_times))
                 wave = draw()
-                self._pending[:, start : start + wave.shape[1]] += wave
-        block = self._pending[:, : self._n_times].copy()
-        self._pending[:, : self._n_times] = self._pending[:, self._n_times :]
-        self._pending[:, self._n_times :] = 0.0
+                here = self._n_times - start
+                block[:, start : start + wave.shape[1]] += wave[:, :here]
+                if wave.shape[1] > here:
+                    self._pending.append(wave[:, here:].copy())
         return block
 
     def _blink(self) -> Block:
