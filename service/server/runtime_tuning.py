@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import linecache
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType
 
 ARENA_MAX, MMAP_THRESHOLD = -8, -3
 """Parameters of ``mallopt``, see mallopt(3)."""
@@ -27,15 +29,16 @@ def limit_malloc_arenas() -> None:
     glibc gives each of many threads a heap of its own, and keeps blocks on a heap once a block of
     their size was freed. Little of it goes back to the system where sessions' buffers lie between
     blocks that stay. 60 s of sessions that come and go took a service from 405 to 446 MB, 10
-    minutes from 506 to 621 MB; with these two limits from 379 to 385 MB. Call it before the process
-    has threads.
+    minutes from 506 to 621 MB; with these two limits from 379 to 385 MB. What imports have left
+    goes back at once. Call it after the imports, and before the process has threads.
     """
     if sys.platform != "linux":
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        mallopt(ARENA_MAX, ARENAS)
-        mallopt(MMAP_THRESHOLD, LARGE_BLOCK)
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):  # musl has none
+        library.mallopt(ARENA_MAX, ARENAS)
+        library.mallopt(MMAP_THRESHOLD, LARGE_BLOCK)
+        library.malloc_trim(0)
 
 
 def limit_blas_threads() -> None:
@@ -67,6 +70,21 @@ def freeze_gc() -> Iterator[None]:
     try:
         yield
     finally:
+        drop_import_texts()
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+def drop_import_texts() -> None:
+    """Free texts that only imports need, some 7 MB.
+
+    SciPy writes the documentation of its functions anew as it is imported: a second copy of each.
+    PyTorch looks at its callers, for which Python keeps the lines of their source files.
+    """
+    linecache.clearcache()  # read again for a traceback
+    for name, module in list(sys.modules.items()):
+        if name.startswith("scipy."):
+            for each in vars(module).values():
+                if isinstance(each, FunctionType) and each.__module__.startswith("scipy."):
+                    each.__doc__ = None
