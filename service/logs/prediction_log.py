@@ -2,12 +2,14 @@
 
 As objects, a prediction takes 1.1 to 1.5 kB: eight sessions grew by 1.4 MB a minute for an hour.
 Here it is a row of numbers, 75 bytes of a model with two outputs of two labels, and becomes objects
-again when it is read. Rows take memory as predictions come.
+again when it is read. An hour of them takes its memory within the first five minutes, as all logs
+do, and no more after that.
 """
 
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -45,6 +47,8 @@ NO_SET = -1
 LEARNT = 2
 """Columns of what an output's set has learnt: the coverage and the number of labelled hops."""
 NO_OUTPUTS: Layout = ()
+AHEAD = 12
+"""Rows that get their memory with each prediction: those of an hour within five minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,13 @@ class PredictionLog(Ring[PublishedPrediction]):
 
     def __init__(self, capacity: int, first: int = 0) -> None:
         super().__init__(capacity, first)
-        # np.zeros gets large arrays from the system, which gives each page when it is written.
+        # The system gives a page of np.zeros when it is first written, by ``_take_pages`` or a row.
         self._rows = np.zeros(capacity, ROW)
         self._shares = np.zeros((capacity, 0))
         self._sets: NDArray[np.int8 | np.int64] = np.zeros((capacity, 0), np.int8)
         self._learnt = np.zeros((capacity, 0))  # only once a true label has come
+        self._taken = 0
+        """Rows that have their memory."""
         self._layouts = [NO_OUTPUTS]
         self._abstained: dict[int, tuple[Status, str | None]] = {}
         """Status and reason by row, of those that are not ok."""
@@ -95,7 +101,7 @@ class PredictionLog(Ring[PublishedPrediction]):
             self._abstained = {moved[r]: v for r, v in self._abstained.items() if r in moved}
             if self._personal.capacity:
                 self._personal = self._personal.moved(moved, capacity)
-            self._first_kept, self._capacity = self.oldest, capacity
+            self._first_kept, self._capacity, self._taken = self.oldest, capacity, 0
 
     def _store(self, row: int, entry: PublishedPrediction) -> None:
         made, timing = entry.prediction, entry.timing
@@ -104,11 +110,16 @@ class PredictionLog(Ring[PublishedPrediction]):
         self._rows[row] = (made.index, layout, *times)
         shares = [each for labels in (made.outputs or {}).values() for each in labels.values()]
         sets, written = _pack_sets(made), min(self._next - self._begin, self._capacity)
-        if self._sets.dtype == np.int8 and max(sets, default=NO_SET) > NARROW:
+        if self._sets.itemsize == 1 and max(sets, default=NO_SET) > NARROW:
             self._sets = self._sets.astype(np.int64)
+        columns = self._columns()
         self._shares = _write_row(self._shares, row, shares, np.nan, written)
         self._sets = _write_row(self._sets, row, sets, NO_SET, written)
         self._learnt = _write_row(self._learnt, row, _pack_learnt(made), np.nan, written)
+        if self._columns() > columns:
+            self._taken = 0
+        if self._taken < self._capacity:
+            self._take_pages()
         if made.status == "ok":
             self._abstained.pop(row, None)
         else:
@@ -116,6 +127,23 @@ class PredictionLog(Ring[PublishedPrediction]):
         if entry.personal is not None and not self._personal.capacity:
             self._personal = _PersonalRows(self._capacity)
         self._personal.write(row, entry.personal)
+
+    def _columns(self) -> int:
+        """Return the number of columns, which only grows."""
+        columns: int = self._shares.shape[1] + self._sets.shape[1] + self._learnt.shape[1]
+        return columns
+
+    def _take_pages(self) -> None:
+        """Let the next rows have their memory, and keep what is in them.
+
+        Rows would else get it as predictions come, and a service would grow for an hour.
+        """
+        begin, self._taken = self._taken, min(self._taken + AHEAD, self._capacity)
+        for array in (self._rows, self._shares, self._sets, self._learnt):
+            if array.size:
+                first, stop = array.strides[0] * begin, array.strides[0] * self._taken
+                pages = array.reshape(-1).view(np.uint8)[first : stop : mmap.PAGESIZE]
+                pages |= 0
 
     def _find_layout(self, outputs: Outputs | None) -> int:
         layout = tuple((name, tuple(labels)) for name, labels in (outputs or {}).items())
