@@ -48,7 +48,9 @@ LEARNT = 2
 """Columns of what an output's set has learnt: the coverage and the number of labelled hops."""
 NO_OUTPUTS: Layout = ()
 AHEAD = 12
-"""Rows that get their memory with each prediction: those of an hour within five minutes."""
+"""Rows that get their memory for each prediction: those of an hour within five minutes."""
+AT_ONCE = 16 * AHEAD
+"""Rows that get it together, as to see to it takes longer than a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class PredictionLog(Ring[PublishedPrediction]):
         self._learnt = _write_row(self._learnt, row, _pack_learnt(made), np.nan, written)
         if self._columns() > columns:
             self._taken = 0
-        if self._taken < self._capacity:
+        if self._taken < min(AHEAD * (written + 1), self._capacity):
             self._take_pages()
         if made.status == "ok":
             self._abstained.pop(row, None)
@@ -138,7 +140,7 @@ class PredictionLog(Ring[PublishedPrediction]):
 
         Rows would else get it as predictions come, and a service would grow for an hour.
         """
-        begin, self._taken = self._taken, min(self._taken + AHEAD, self._capacity)
+        begin, self._taken = self._taken, min(self._taken + AT_ONCE, self._capacity)
         for array in (self._rows, self._shares, self._sets, self._learnt):
             if array.size:
                 first, stop = array.strides[0] * begin, array.strides[0] * self._taken

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FunctionType
 
 ARENA_MAX, MMAP_THRESHOLD = -8, -3
 """Parameters of ``mallopt``, see mallopt(3)."""
@@ -63,28 +62,15 @@ def freeze_gc() -> Iterator[None]:
     repeated whenever the logs had grown by a quarter. For the same reason it collects more rarely:
     with 500 sessions it looked at all of theirs every three seconds, for what was on its way
     through them counted as new. What imports leave in cycles, a third of their objects, is
-    collected once, before any session: the sessions get its memory.
+    collected once, before any session: the sessions get its memory. So are the lines of the source
+    files that PyTorch looks at.
     """
     gc.set_threshold(10_000, 20, 10)
     gc.disable()
     try:
         yield
     finally:
-        drop_import_texts()
+        linecache.clearcache()  # read again for a traceback
         gc.collect()
         gc.freeze()
         gc.enable()
-
-
-def drop_import_texts() -> None:
-    """Free texts that only imports need, some 7 MB.
-
-    SciPy writes the documentation of its functions anew as it is imported: a second copy of each.
-    PyTorch looks at its callers, for which Python keeps the lines of their source files.
-    """
-    linecache.clearcache()  # read again for a traceback
-    for name, module in list(sys.modules.items()):
-        if name.startswith("scipy."):
-            for each in vars(module).values():
-                if isinstance(each, FunctionType) and each.__module__.startswith("scipy."):
-                    each.__doc__ = None
