@@ -190,6 +190,7 @@ class SimulateDriver:
         picks = ChannelChoice.from_url(source).select(CH_NAMES)
         self._rows = None if picks.rows == tuple(range(len(CH_NAMES))) else picks.rows
         self._schedule = PacketSchedule(sfreq, DropOuts.from_url(source, sfreq), buffer)
+        self._packet_seconds = self._schedule.packet / sfreq
         self._synthesizer = Synthesizer(scenario, seed, sfreq, float(mains))
         self._seed, self._has_sensors = seed, source.flag("sensors")
         self._sensors: SimulatedSensors | None = None
@@ -265,26 +266,26 @@ class SimulateDriver:
     def __iter__(self) -> Iterator[Chunk]:
         while not self.closed:
             with COMPUTE_LOCK:
-                made = self.make(local_clock())
-            if isinstance(made, Chunk):
-                yield made
-            elif made == math.inf:
+                chunk, due = self.make(local_clock())
+            if chunk is not None:
+                yield chunk
+            elif due == math.inf:
                 self._closed.wait()  # a dead connection is silent
             else:
                 # Which costs less than to wait for an event.
-                time.sleep(min(max(made - local_clock(), 0.0), LONGEST_SLEEP))
+                time.sleep(min(max(due - local_clock(), 0.0), LONGEST_SLEEP))
 
-    def make(self, now: float) -> Chunk | float:
-        """Return the chunk that is due at ``now``, else the time of the next: see ``Paced``."""
+    def make(self, now: float) -> tuple[Chunk | None, float]:
+        """Return the chunk that is due at ``now``, and the time of the next: see ``Paced``."""
         if self._start is None:
             raise RuntimeError("enter the driver before iterating over it")
-        if now - self._due > self._schedule.packet / self._info.sfreq:  # more may wait
+        if now - self._due > self._packet_seconds:  # more may wait
             self._plan(self._start, now - self._start)
         if self._span is None or now < self._due:
-            return self._due
+            return None, self._due
         chunk = self._chunk(self._start, self._span)
         self._plan(self._start, 0.0)
-        return chunk
+        return chunk, self._due
 
     def prepare(self) -> bool:
         """Generate samples that will be due soon: see ``Paced``."""
@@ -301,20 +302,16 @@ class SimulateDriver:
             self._generate(span.start - self._synthesizer.position)  # these are lost
         samples = self._generate(len(span))
         self._next = span.stop
-        events = self._due_events(span.stop)
-        return Chunk(
-            data=samples if self._rows is None else np.take(samples, self._rows, axis=1),
-            timestamps=self._timestamps(start, span),
-            first=span.start,
-            markers=tuple(
-                Marker(
-                    start + event.index / self._info.sfreq, event.index, event.label, "simulator"
-                )
-                for event in events
-            )
-            if events
-            else (),
+        if self._rows is not None:
+            samples = np.take(samples, self._rows, axis=1)
+        timestamps = self._timestamps(start, span)
+        if span.stop <= self._looked and not self._pending:  # the usual case
+            return Chunk(samples, timestamps, span.start)
+        markers = tuple(
+            Marker(start + event.index / self._info.sfreq, event.index, event.label, "simulator")
+            for event in self._due_events(span.stop)
         )
+        return Chunk(samples, timestamps, span.start, markers=markers)
 
     def _timestamps(self, start: float, span: range) -> Seconds:
         """Return the samples' times, made for many chunks together."""

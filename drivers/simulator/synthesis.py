@@ -183,6 +183,10 @@ class Synthesizer:
 
     def next(self, n_times: int) -> Samples:
         """Generate the next samples, (n_times, n_channels) float32, µV; nobody else has them."""
+        self.position += n_times
+        if n_times <= len(self._rest):  # the usual case
+            samples, self._rest = self._rest[:n_times], self._rest[n_times:]
+            return samples
         parts: list[Samples] = []
         missing = n_times
         while missing > len(self._rest):
@@ -191,7 +195,6 @@ class Synthesizer:
             self._rest = self._generate()
         parts.append(self._rest[:missing])
         self._rest = self._rest[missing:]
-        self.position += n_times
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def prepare(self) -> bool:

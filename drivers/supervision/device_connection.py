@@ -197,6 +197,8 @@ class DeviceConnection:
 
     def take_remarks(self) -> tuple[str, ...]:
         """Return the driver's remarks up to the last chunk."""
+        if not self._remarks:  # the usual case, asked for each chunk
+            return ()
         return tuple(self._remarks.popleft() for _ in range(len(self._remarks)))
 
     def abandon(self) -> None:

@@ -39,10 +39,13 @@ class FrozenSignalDetector:
         """Process the next samples, (n_times, n_channels) µV; True if a run has become too long."""
         if not (self._enabled and len(data)):
             return False
-        if len(data) > 1 and self._repeats + len(data) < self._min_repeats and _differ(data[-2:]):
-            # The chunk is too short for a long run, and does not end in one.
-            self._last, self._repeats = data[-1:].copy(), 0
-            return False
+        if len(data) > 1 and self._repeats + len(data) < self._min_repeats:
+            newest = data[-2:].tobytes()
+            half = len(newest) // 2
+            if newest[:half] != newest[half:]:
+                # The chunk is too short for a long run, and does not end in one.
+                self._last, self._repeats = data[-1:], 0
+                return False
         rows = data if self._last is None else np.concatenate([self._last, data])
         self._last = data[-1:].copy()
         changes = np.flatnonzero(~self._repeated(rows))
@@ -58,8 +61,3 @@ class FrozenSignalDetector:
         off = np.all(np.abs(rows[1:]) >= self._edge, axis=1)
         repeated: NDArray[np.bool_] = same & ~off
         return repeated
-
-
-def _differ(rows: Samples) -> bool:
-    """Return True if two rows are not identical to the last bit."""
-    return bool(rows[0].tobytes() != rows[1].tobytes())

@@ -179,14 +179,15 @@ class Supervisor:
 
     def _continue(self, connection: DeviceConnection, chunk: Chunk) -> Chunk:
         """Continue the numbering with a chunk, and report what its driver remarked before it."""
-        if chunk.n_times:
+        has_samples = chunk.n_times > 0
+        if has_samples:
             if self._fresh:
                 self._resume(chunk)
             elif self._waiting:
                 self._report("connected", self.info.name)
             self._waiting = False
         shifted = _shift_chunk(chunk, self._shift)
-        if chunk.n_times:
+        if has_samples:
             self._last = shifted
         for remark in connection.take_remarks():
             self._report("connected", remark)

@@ -47,10 +47,10 @@ class Paced(Protocol):
         """True once the driver is closed."""
         ...
 
-    def make(self, now: float) -> Chunk | float:
-        """Return the chunk that is due at ``now`` (LSL clock, s), else the time of the next.
+    def make(self, now: float) -> tuple[Chunk | None, float]:
+        """Return the chunk that is due at ``now`` (LSL clock, s), and the time of the next one.
 
-        That is infinite if nothing will come any more.
+        The chunk is None if none is due; the time is infinite if nothing will come any more.
         """
         ...
 
@@ -168,16 +168,14 @@ class Pacer:
             while waiting:
                 source = waiting.popleft()
                 try:
-                    while source.due <= now and not source.driver.closed:
-                        found = source.driver.make(now)
-                        if isinstance(found, Chunk):
-                            made.append((source, found))
-                        else:
-                            source.due = found
+                    while source.due <= now and source not in ended:
+                        chunk, source.due = source.driver.make(now)
+                        if chunk is not None:
+                            made.append((source, chunk))
+                        if source.driver.closed:
+                            ended[source] = None
                 except BaseException as error:  # noqa: BLE001  raised in the reader's thread
                     ended[source] = error
-                if source.driver.closed:
-                    ended.setdefault(source, None)
                 behind = bool(waiting) and now - waiting[0].due > LATE
                 if self._now() - begun > (LONGEST_LATE_HOLD if behind else LONGEST_HOLD):
                     break

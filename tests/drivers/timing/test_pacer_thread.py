@@ -32,15 +32,16 @@ class Scripted:
         self._next = 0
         self._fails = fails
 
-    def make(self, now: float) -> Chunk | float:
+    def make(self, now: float) -> tuple[Chunk | None, float]:
         due = self._start + self._next / 100
         if due > now:
-            return due
+            return None, due
         if self._next >= self._fails:
             self.closed = self._closing
             raise StreamLost("a sample", "none", "begin again")
         self._next += 1
-        return Chunk(np.zeros((1, 1), np.float32), np.array([due]), self._next - 1)
+        chunk = Chunk(np.zeros((1, 1), np.float32), np.array([due]), self._next - 1)
+        return chunk, self._start + self._next / 100
 
     def prepare(self) -> bool:
         return False
@@ -120,11 +121,11 @@ class Busy:
         self.closed = False
         self._passes, self._enough, self._most = passes, enough, most
 
-    def make(self, now: float) -> float:
+    def make(self, now: float) -> tuple[None, float]:
         self._passes[now] += 1
         if max(self._passes.values()) >= self._enough or len(self._passes) >= self._most:
             self.closed = True
-        return now + 1e-6
+        return None, now + 1e-6
 
     def prepare(self) -> bool:
         return False
@@ -137,9 +138,9 @@ class Silent:
         self.closed = False
         self.asked = threading.Event()
 
-    def make(self, now: float) -> float:  # noqa: ARG002
+    def make(self, now: float) -> tuple[None, float]:  # noqa: ARG002
         self.asked.set()
-        return math.inf
+        return None, math.inf
 
     def prepare(self) -> bool:
         return False
@@ -182,18 +183,19 @@ class Costly:
         self._clock, self._due, self._end, self._fails = clock, begin, end, fails
         self._made = 0
 
-    def make(self, now: float) -> Chunk | float:
+    def make(self, now: float) -> tuple[Chunk | None, float]:
         self._clock.sources.add(self)
         if not self._clock.begun:
-            return now + 1e-9
+            return None, now + 1e-9
         if self._due > now:
-            return self._due
+            return None, self._due
         self._clock.work(0.001)
         self.late = self._clock.time - self._due
         self.closed = self._due >= self._end
         self._due += 0.04
         self._made += 1
-        return Chunk(np.zeros((1, 1), np.float32), np.array([self._due]), self._made - 1)
+        chunk = Chunk(np.zeros((1, 1), np.float32), np.array([self._due]), self._made - 1)
+        return chunk, self._due
 
     def prepare(self) -> bool:
         if not self._clock.begun:
