@@ -38,6 +38,10 @@ SESSIONS_A_SECOND = 10
 INFO = StreamInfo("Noise", "noise", 256.0, ("TP9", "AF7", "AF8", "TP10"))
 PACKET = 12
 """Samples of a packet."""
+PACKETS = 341
+"""Packets after which the noise repeats."""
+STAMPS = (np.arange(PACKET) - PACKET + 1) / INFO.sfreq
+"""Times of a packet's samples before its newest one, s."""
 SECONDS = 4.0
 """Seconds of signal before the model's windows are full, which are not measured."""
 LIMIT = 0.1
@@ -58,7 +62,9 @@ class Headsets:
 
     def __init__(self, names: list[str]) -> None:
         self._names = names
-        self._data = np.random.default_rng(0).normal(0, 20, (4096, 4)).astype(np.float32)
+        self._subjects = {name: input_subject(name).encode() for name in names}
+        noise = np.random.default_rng(0).normal(0, 20, (PACKET * PACKETS, 4))
+        self._data = noise.astype(np.float32)
         self.sent = self.stored = 0
 
     async def announce(self, bus: NATSBus) -> None:
@@ -94,22 +100,23 @@ class Headsets:
             await asyncio.sleep(0.005)
 
     def _packet(self, name: str, seq: int, newest: float) -> bytes:
-        first = seq * PACKET
-        stamps = newest + (np.arange(PACKET) - PACKET + 1) / INFO.sfreq
-        rows = np.arange(first, first + PACKET) % len(self._data)
-        packet = Packet(seq, Chunk(self._data[rows], stamps, first))
+        row = seq % PACKETS * PACKET
+        packet = Packet(seq, Chunk(self._data[row : row + PACKET], newest + STAMPS, seq * PACKET))
         message = pack(Packets([samples_message(name, packet)]))
-        return b"PUB %s acks %d\r\n%s\r\n" % (input_subject(name).encode(), len(message), message)
+        return b"PUB %s acks %d\r\n%s\r\n" % (self._subjects[name], len(message), message)
 
     async def _take_answers(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Count what the server has stored."""
-        while line := await reader.readline():
-            if line.startswith(b"PING"):
-                writer.write(b"PONG\r\n")
-            elif line.startswith(b"{") and b'"seq"' in line:
-                self.stored += 1
+        rest = b""
+        while read := await reader.read(1 << 16):
+            *lines, rest = (rest + read).split(b"\r\n")
+            for line in lines:
+                if line.startswith(b"{") and b'"seq"' in line:
+                    self.stored += 1
+                elif line.startswith(b"PING"):
+                    writer.write(b"PONG\r\n")
 
 
 async def follow(url: str, names: list[str], waits: list[float], since: float) -> None:
