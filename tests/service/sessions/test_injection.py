@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
@@ -39,6 +40,9 @@ from tests.service.server.test_prometheus import numbers
 pytestmark = pytest.mark.anyio
 
 HEALTHY = "simulate://"
+
+Made: TypeAlias = tuple[Chunk | None, float]
+"""What a paced driver makes."""
 
 
 @pytest.fixture(autouse=True)
@@ -78,13 +82,13 @@ def raising(
     return iterate_and_raise
 
 
-def raising_once(make: Callable[..., Chunk | float], error: Exception) -> Callable[..., object]:
+def raising_once(make: Callable[..., Made], error: Exception) -> Callable[..., object]:
     """A paced driver's ``make`` that raises once, after three chunks, for channels a, b, ..."""
     made = [0]
 
-    def make_and_raise(driver: SimulateDriver, now: float) -> Chunk | float:
+    def make_and_raise(driver: SimulateDriver, now: float) -> Made:
         found = make(driver, now)
-        if isinstance(found, Chunk) and driver.info.ch_names[0] == "a":
+        if found[0] is not None and driver.info.ch_names[0] == "a":
             made[0] += 1
             if made[0] == 4:
                 raise error
