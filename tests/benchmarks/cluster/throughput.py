@@ -2,8 +2,8 @@
 
 The headsets are in this process: packets of 12 samples of noise as a Muse sends them, spread over
 time, each acknowledged by the server. So is the client, which follows all predictions over one
-WebSocket. A hop's time runs from when its newest sample is due, so it has the packet's way to the
-bus in it.
+WebSocket. A hop's time runs from when the headset sends the packet with its newest sample, so it
+has the packet's way to the bus in it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ STAMPS = (np.arange(PACKET) - PACKET + 1) / INFO.sfreq
 SECONDS = 4.0
 """Seconds of signal before the model's windows are full, which are not measured."""
 LIMIT = 0.1
-"""Seconds from the newest sample to the client for 99 % of hops."""
+"""Seconds from the newest sample's packet to the client for 99 % of hops."""
 
 
 class Headsets:
@@ -120,14 +120,15 @@ class Headsets:
 
 
 async def follow(url: str, names: list[str], waits: list[float], since: float) -> None:
-    """Follow the predictions of all sessions; note the time of each from its newest sample."""
+    """Follow the predictions of all sessions; note the time of each from its newest packet."""
     async with connect_client(url) as client:
         for name in names:
             await send(client, Subscribe(name, ["prediction"]))
         while True:
             message = decode_server(await client.recv())
             if isinstance(message, PredictionMessage) and message.timestamp > since:
-                waits.append(local_clock() - message.timestamp)
+                behind = PACKET - 1 - message.index % PACKET  # samples of the packet after it
+                waits.append(local_clock() - message.timestamp - behind / INFO.sfreq)
 
 
 def measure(seconds: float) -> list[Figure]:
@@ -191,7 +192,7 @@ async def measure_roles(
     ]
     for share in (50, 90, 99, 100):
         value = 1e3 * float(np.percentile(waits, share)) if waits else float("nan")
-        figures.append(Figure(f"{label}: p{share} from sample to client", value, "ms"))
+        figures.append(Figure(f"{label}: p{share} from packet to client", value, "ms"))
     for name, pid in processes.items():
         cost = 1e3 * (cpu_seconds(pid) - before[name]) / span / sessions
         figures.append(Figure(f"{label}: CPU time of {name} for a session's second", cost, "ms"))
