@@ -1,7 +1,8 @@
 """300 sessions over a NATS server, with two workers and a gateway, each a process.
 
-The headsets are in this process: packets of 12 samples of noise as a Muse sends them, spread over
-time, each acknowledged by the server. So is the client, which follows all predictions over one
+The headsets are in this process: packets of 12 samples of noise as a Muse sends them, each
+acknowledged by the server. They begin within half a second, as hops fall together for good where
+all begin in one instant. So is the client, which follows all predictions over one
 WebSocket. A hop's time runs from when the headset sends the packet with its newest sample, so it
 has the packet's way to the bus in it.
 """
@@ -42,6 +43,8 @@ PACKETS = 341
 """Packets after which the noise repeats."""
 STAMPS = (np.arange(PACKET) - PACKET + 1) / INFO.sfreq
 """Times of a packet's samples before its newest one, s."""
+SPREAD = 0.5
+"""Seconds within which the headsets begin: from hop to hop of ``demo``."""
 SECONDS = 4.0
 """Seconds of signal before the model's windows are full, which are not measured."""
 LIMIT = 0.1
@@ -86,7 +89,7 @@ class Headsets:
     async def _publish_all(self, writer: asyncio.StreamWriter) -> None:
         period = PACKET / INFO.sfreq
         start = local_clock() + 0.1
-        due = [start + period * (nth / len(self._names)) for nth in range(len(self._names))]
+        due = [start + SPREAD * (nth / len(self._names)) for nth in range(len(self._names))]
         seqs = [0] * len(self._names)
         while True:
             now = local_clock()
