@@ -28,6 +28,9 @@ the lock for longer. Else hundreds of sources that begin together, or go on toge
 machine has slept, would never catch up. After 0.1 s, 500 sources on two cores kept hops waiting."""
 LONGEST_LATE_HOLD = 0.05
 """Seconds for which chunks are made while the compute loop waits and sources are late."""
+LONGEST_PREPARING = 0.005
+"""Seconds after which no further source prepares anything until the next chunks are made. With one
+source at a time, 500 of them prepared too little, and the compute loop waited for the rest."""
 MOST_ASKED = 64
 """Number of sources that are asked in a row if they have anything to prepare."""
 LOOK_PERIOD = 0.05
@@ -182,10 +185,11 @@ class Pacer:
         return made, ended, behind
 
     def _prepare(self, sources: list[_PacedSource]) -> None:
-        """Let one source prepare chunks: the next one, in turn, that has anything to prepare.
+        """Let sources prepare chunks for a short time, in turn, those that have any to prepare.
 
         The compute loop goes on meanwhile: most of the time is spent outside of Python.
         """
+        begun = self._now()
         for _ in range(min(MOST_ASKED, len(sources))):
             self._asked = (self._asked + 1) % len(sources)
             source = sources[self._asked]
@@ -196,7 +200,7 @@ class Pacer:
             except BaseException as error:  # noqa: BLE001  raised in the reader's thread
                 self._end(source, error)
                 return
-            if prepared:
+            if prepared and self._now() - begun > LONGEST_PREPARING:
                 return
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:

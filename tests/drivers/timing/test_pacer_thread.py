@@ -233,14 +233,16 @@ def test_sources_that_are_late_catch_up_though_they_take_most_of_the_time() -> N
     assert max(source.late for source in sources) < 1.5
 
 
-def test_one_source_prepares_at_a_time_in_turn_while_nothing_is_late() -> None:
-    clock = Clock(3)
-    sources = [Costly(clock, 0.0, 2.0) for _ in range(3)]
+def test_sources_prepare_in_turn_for_a_few_milliseconds_while_nothing_is_late() -> None:
+    clock = Clock(12)
+    sources = [Costly(clock, 0.0, 2.0) for _ in range(12)]
     follow_all(Pacer(clock.now, clock.work), sources)
-    times = sorted((time, n) for n, source in enumerate(sources) for time in source.prepared)
-    assert len(times) > 30
-    assert np.diff([time for time, _ in times]).min() > 0.01
-    assert all({n for _, n in times[at : at + 3]} == {0, 1, 2} for at in range(0, 30, 3))
+    prepared = sorted((time, n) for n, source in enumerate(sources) for time in source.prepared)
+    pauses = np.flatnonzero(np.diff([time for time, _ in prepared]) > 0.0015) + 1
+    rows = np.diff(pauses)  # of sources that prepare one after the other
+    assert len(rows) > 30
+    assert set(rows.tolist()) <= {5, 6}  # of 1 ms each: after 5 ms no more begins
+    assert all(len({n for _, n in prepared[at : at + 12]}) == 12 for at in range(0, 60, 12))
 
 
 def test_a_source_that_fails_to_prepare_ends_alone() -> None:
