@@ -1,7 +1,7 @@
 """Log of predictions, an hour of them in every session, that takes little memory.
 
 As objects, a prediction takes 1.1 to 1.5 kB: eight sessions grew by 1.4 MB a minute for an hour.
-Here it is a row of numbers, 75 bytes of a model with two outputs of two labels, and becomes objects
+Here it is a row of numbers, 79 bytes of a model with two outputs of two labels, and becomes objects
 again when it is read. An hour of them takes its memory within the first five minutes, as all logs
 do, and no more after that.
 """
@@ -25,10 +25,14 @@ from mimamba.service.topics import Timing
 AnyNumber = TypeVar("AnyNumber", bound=np.generic)
 Layout: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of outputs with their labels, in order."""
+Why: TypeAlias = tuple[Status, str | None]
+"""A status and its reason."""
+OK: Why = ("ok", None)
 ROW = np.dtype(
     [
         ("index", np.int64),
         ("layout", np.uint8),
+        ("why", np.int32),
         ("timestamp", np.float64),
         ("received", np.float64),
         ("stepped", np.float64),
@@ -83,8 +87,9 @@ class PredictionLog(Ring[PublishedPrediction]):
         self._taken = 0
         """Rows that have their memory."""
         self._layouts = [NO_OUTPUTS]
-        self._abstained: dict[int, tuple[Status, str | None]] = {}
-        """Status and reason by row, of those that are not ok."""
+        self._whys: list[Why] = [OK]
+        self._numbers: dict[Why, int] = {OK: 0}
+        """Place of each in that list."""
         self._personal = _PersonalRows(0)
 
     def widen(self, capacity: int) -> None:
@@ -99,9 +104,8 @@ class PredictionLog(Ring[PublishedPrediction]):
                 wider = np.zeros((capacity, *array.shape[1:]), array.dtype)
                 wider[new] = array[old]
                 setattr(self, name, wider)
-            moved = dict(zip(old.tolist(), new.tolist(), strict=True))
-            self._abstained = {moved[r]: v for r, v in self._abstained.items() if r in moved}
             if self._personal.capacity:
+                moved = dict(zip(old.tolist(), new.tolist(), strict=True))
                 self._personal = self._personal.moved(moved, capacity)
             self._first_kept, self._capacity, self._taken = self.oldest, capacity, 0
 
@@ -109,7 +113,8 @@ class PredictionLog(Ring[PublishedPrediction]):
         made, timing = entry.prediction, entry.timing
         layout = self._find_layout(made.outputs)
         times = made.timestamp, timing.received, timing.stepped, timing.published
-        self._rows[row] = (made.index, layout, *times)
+        why = self._number_of((made.status, made.reason))
+        self._rows[row] = (made.index, layout, why, *times)
         shares = [each for labels in (made.outputs or {}).values() for each in labels.values()]
         sets, written = _pack_sets(made), min(self._next - self._begin, self._capacity)
         if self._sets.itemsize == 1 and max(sets, default=NO_SET) > NARROW:
@@ -122,10 +127,6 @@ class PredictionLog(Ring[PublishedPrediction]):
             self._taken = 0
         if self._taken < min(AHEAD * (written + 1), self._capacity):
             self._take_pages()
-        if made.status == "ok":
-            self._abstained.pop(row, None)
-        else:
-            self._abstained[row] = made.status, made.reason
         if entry.personal is not None and not self._personal.capacity:
             self._personal = _PersonalRows(self._capacity)
         self._personal.write(row, entry.personal)
@@ -153,12 +154,29 @@ class PredictionLog(Ring[PublishedPrediction]):
             self._layouts.append(layout)
         return self._layouts.index(layout)
 
+    def _number_of(self, why: Why) -> int:
+        """Return the number of a status and its reason; a signal that stays poor has few."""
+        number = self._numbers.get(why)
+        if number is None:
+            if len(self._whys) > 2 * self._capacity:
+                self._drop_whys()
+            number = self._numbers[why] = len(self._whys)
+            self._whys.append(why)
+        return number
+
+    def _drop_whys(self) -> None:
+        """Forget those that no row has any more."""
+        kept, numbers = np.unique(np.append(self._rows["why"], 0), return_inverse=True)
+        self._rows["why"] = numbers[:-1]
+        self._whys = [self._whys[number] for number in kept.tolist()]
+        self._numbers = {why: number for number, why in enumerate(self._whys)}
+
     def _load(self, row: int) -> PublishedPrediction:
-        index, number, timestamp, *times = self._rows[row].item()
+        index, number, why, timestamp, *times = self._rows[row].item()
         layout, values = self._layouts[number], iter(self._shares[row].tolist())
         outputs = {name: {label: next(values) for label in labels} for name, labels in layout}
         sets = _unpack_sets(layout, self._sets[row].tolist(), self._learnt[row].tolist())
-        status, reason = self._abstained.get(row, ("ok", None))
+        status, reason = self._whys[why]
         made = Prediction(index, timestamp, status, reason, outputs or None, sets)
         return PublishedPrediction(made, Timing(*times), self._personal.read(row))
 

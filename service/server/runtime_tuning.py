@@ -37,6 +37,7 @@ def limit_malloc_arenas() -> None:
     if hasattr(library, "mallopt"):  # musl has none
         library.mallopt(ARENA_MAX, ARENAS)
         library.mallopt(MMAP_THRESHOLD, LARGE_BLOCK)
+    if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)
 
 
@@ -62,8 +63,8 @@ def freeze_gc() -> Iterator[None]:
     repeated whenever the logs had grown by a quarter. For the same reason it collects more rarely:
     with 500 sessions it looked at all of theirs every three seconds, for what was on its way
     through them counted as new. What imports leave in cycles, a third of their objects, is
-    collected once, before any session: the sessions get its memory. So are the lines of the source
-    files that PyTorch looks at.
+    collected once, before any session: the sessions get its memory. They also get that of the lines
+    of source files at which PyTorch has looked.
     """
     gc.set_threshold(10_000, 20, 10)
     gc.disable()

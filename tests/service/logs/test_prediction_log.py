@@ -25,13 +25,22 @@ outputs = st.one_of(
             for name in ("valence", "arousal")
         }
     ),
+    st.sampled_from([7, 8, 63, 64]).map(lambda n: {"valence": {f"{k}": k / n for k in range(n)}}),
 )
-sets = st.builds(
-    LabelSet,
-    st.sampled_from([(), ("low",)]),
-    st.one_of(st.none(), probabilities),
-    st.integers(0, 200),
-)
+
+
+@st.composite
+def with_sets(draw: st.DrawFn) -> Prediction:
+    """A prediction with a set of its first output, which may have its first or last label."""
+    found = draw(outputs)
+    labels = [*found["valence"]]
+    chosen = draw(st.sampled_from([(), (labels[0],), (labels[-1],), tuple(labels)]))
+    learnt = draw(st.none() | probabilities)
+    label_set = LabelSet(chosen, learnt, draw(st.integers(0, 200)))
+    index, timestamp = draw(st.integers(0, 2**60)), draw(numbers)
+    return Prediction(index, timestamp, "ok", None, found, {"valence": label_set})
+
+
 made = st.one_of(
     st.builds(
         Prediction,
@@ -42,15 +51,7 @@ made = st.one_of(
         st.none(),
     ),
     st.builds(Prediction, st.integers(0, 2**60), numbers, st.just("ok"), st.none(), outputs),
-    st.builds(
-        Prediction,
-        st.integers(0, 2**60),
-        numbers,
-        st.just("ok"),
-        st.none(),
-        outputs,
-        st.fixed_dictionaries({"valence": sets}),
-    ),
+    with_sets(),
 )
 entries = st.lists(
     st.builds(PublishedPrediction, made, st.builds(Timing, numbers, numbers, numbers)), max_size=12

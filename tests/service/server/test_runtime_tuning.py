@@ -36,13 +36,15 @@ print(json.dumps([each["num_threads"] for each in threadpool_info() if each["use
 """
 
 GC = """
-import gc
+import gc, linecache
 from mimamba.service.server.runtime_tuning import freeze_gc
 
 with freeze_gc():
     import fractions
     assert not gc.isenabled()
+    assert linecache.getlines(fractions.__file__)
 assert gc.isenabled()
+assert not linecache.cache
 assert not any(each is vars(fractions) for each in gc.get_objects())
 made = {"after": []}
 assert any(each is made for each in gc.get_objects())
