@@ -153,7 +153,8 @@ class Bus(Protocol):
     async def reaches_server(self, within: float) -> bool:
         """Ask the server for a sign of life; return whether one comes within so many seconds.
 
-        It needs no stream, so it also comes while the servers choose a leader.
+        Without one it takes all that time. A sign needs no stream, so it also comes while the
+        servers choose a leader.
         """
         ...
 

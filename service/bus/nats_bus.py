@@ -66,10 +66,8 @@ and another server is tried: nobody closes the connections of a machine that los
 STALLED_SECONDS = 5.0
 """Least time between two times that a server is left that stores and tells nothing: one that the
 others cannot reach answers pings all the same."""
-NOBODY = "alive.nobody"
-"""A subject that nobody follows: the server itself says so at once."""
-SIGN = "sign"
-"""Token of its answer."""
+SILENT = 2
+"""Questions in a row without an answer after which a server is left, if there is another."""
 MAX_WAITING = 8 << 20
 """Bytes that wait in memory while the server is away, or takes nothing."""
 
@@ -99,7 +97,8 @@ class NATSBus:
         self._waiting: dict[str, asyncio.Future[int]] = {}
         self._followers: set[NATSFollower] = set()
         self._stalled = asyncio.Event()
-        self._heard = asyncio.Event()
+        self._silent = 0
+        """Questions in a row to which the server, though connected, has said nothing."""
         self._checking = [
             asyncio.create_task(each) for each in (self._check_followers(), self._check_server())
         ]
@@ -284,7 +283,6 @@ class NATSBus:
         return stored
 
     def _take_answer(self, message: Msg) -> None:
-        self._heard.set()
         stored = self._waiting.pop(message.subject.rpartition(".")[2], None)
         problem: Exception | None = None
         sequence = 0
@@ -448,18 +446,23 @@ class NATSBus:
     async def reaches_server(self, within: float) -> bool:
         """Ask the server for a sign of life; see ``Bus.reaches_server``.
 
-        An answer to an earlier message is one, too.
+        Whatever it says is one: an answer comes behind all that waits to be read. A server that
+        says nothing is left, if there is another.
         """
-        self._heard.clear()
+        heard, connected = self._connection.heard, self._connection.is_connected
+        heard.clear()
         try:
             async with asyncio.timeout(within):
-                if self._connection.is_connected:
-                    asking = self._connection.publish(NOBODY, reply=f"{self._inbox}.{SIGN}")
+                if connected:
                     with contextlib.suppress(nats.errors.Error, OSError):
-                        await cancellable(asking)
-                await self._heard.wait()
+                        await cancellable(self._connection.ask())
+                await heard.wait()
         except TimeoutError:
+            self._silent += connected
+            if self._silent == SILENT and self._connection.has_others:
+                self._stalled.set()
             return False
+        self._silent = 0
         return True
 
     @property

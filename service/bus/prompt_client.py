@@ -57,6 +57,8 @@ class PromptClient(Client):
         super().__init__()
         self._takers: dict[int, Callable[[Msg], None]] = {}
         self._resting = False
+        self.heard = asyncio.Event()
+        """Set whenever the server says anything."""
         self._pace = ReadingPace(asyncio.get_running_loop().time())
 
     async def subscribe_promptly(self, subject: str, take: Callable[[Msg], None]) -> Subscription:
@@ -74,6 +76,10 @@ class PromptClient(Client):
         self._takers.pop(subscription._id, None)
         await subscription.unsubscribe()
 
+    async def ask(self) -> None:
+        """Ask the server for a sign of life, which it gives at once, whatever else it does."""
+        await self._send_ping()
+
     @property
     def has_others(self) -> bool:
         """True if there is another server to connect to."""
@@ -88,6 +94,7 @@ class PromptClient(Client):
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
     ) -> None:
+        self.heard.set()
         if (take := self._takers.get(sid)) is None:
             await super()._process_msg(sid, subject, reply, data, headers)
             return
@@ -99,6 +106,10 @@ class PromptClient(Client):
             take(Msg(self, subject.decode(), reply.decode(), data, read))
         except Exception as error:  # noqa: BLE001  as the library does with those of callbacks
             await self._error_cb(error)
+
+    async def _process_pong(self) -> None:
+        self.heard.set()
+        await super()._process_pong()
 
     def _rest(self) -> None:
         """Read no more for a while, if messages come often."""

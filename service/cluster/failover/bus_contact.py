@@ -47,16 +47,18 @@ class BusContact:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        unanswered = 0
+        unanswered, ended = 0, False
         while True:
             if await self._bus.reaches_server(LOOK_SECONDS):
-                unanswered = 0
+                unanswered, ended = 0, False
                 if self._hub.farewell is not None:
                     await self._come_back()
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
-            unanswered += 1
-            patience = RESTART_LOOKS if self._bus.only_server_ended else SILENT_LOOKS
+            was_away, ended = ended, self._bus.only_server_ended
+            # A server that is back has not been asked yet.
+            unanswered = 0 if was_away and not ended else unanswered + 1
+            patience = RESTART_LOOKS if ended else SILENT_LOOKS
             if unanswered >= patience and self._hub.farewell is None:
                 extra = {"clients": self._hub.subscribers}
                 log.warning("the bus does not answer: clients are sent away", extra=extra)

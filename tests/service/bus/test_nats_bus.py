@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from nats.aio.msg import Msg
 
 from mimamba.service.bus.bus import BusUnreachable, Guard, NotStored, Overtaken, publish
 from mimamba.service.bus.nats_bus import NATSBus, check_version
@@ -133,6 +134,53 @@ def test_a_server_that_falls_silent_is_left(tmp_path: Path) -> None:
                 await bus.close()
 
     with running(tmp_path) as server:
+        asyncio.run(asyncio.wait_for(scene(), PATIENCE))
+
+
+def test_a_server_says_that_it_is_there(tmp_path: Path) -> None:
+    """Also while others follow everything, and behind whatever waits to be read."""
+
+    async def scene() -> None:
+        async with bad_line(server.url, "nats") as line:
+            bus, other = await NATSBus.connect(line.url), await NATSBus.connect(server.url)
+            try:
+                await other._connection.subscribe(">", cb=take)
+                await other._connection.flush()
+                assert await bus.reaches_server(PATIENCE)
+                line.flowing.clear()
+                assert not await bus.reaches_server(0.3)
+                line.flowing.set()
+                assert await bus.reaches_server(PATIENCE)
+            finally:
+                await other.close()
+                await bus.close()
+
+    async def take(_: Msg) -> None:
+        """Nothing."""
+
+    with running(tmp_path) as server:
+        asyncio.run(scene())
+
+
+def test_a_server_that_says_nothing_is_left_if_there_is_another(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with bad_line(one.url, "nats") as left, bad_line(two.url, "nats") as right:
+            bus = await NATSBus.connect(f"{left.url},{right.url}")
+            try:
+                line = left if left.connections else right
+                line.flowing.clear()
+                since = bus.connected_since
+                assert not await bus.reaches_server(0.2)
+                assert not (bus._stalled.is_set() or await bus.reaches_server(0.2))
+                assert bus._stalled.is_set()
+                while bus.connected_since == since:
+                    await asyncio.sleep(0.01)
+                assert await bus.reaches_server(PATIENCE)
+                line.flowing.set()
+            finally:
+                await bus.close()
+
+    with running(tmp_path / "one") as one, running(tmp_path / "two") as two:
         asyncio.run(asyncio.wait_for(scene(), PATIENCE))
 
 

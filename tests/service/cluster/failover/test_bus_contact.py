@@ -137,23 +137,23 @@ def test_clients_leave_a_gateway_that_is_cut_off(
 
 
 class AwayBus(InProcessBus):
-    """Its server is away for some questions, and then answers."""
+    """Its server is away for some questions, is back but silent for others, and then answers."""
 
-    def __init__(self, ended: bool, questions: int) -> None:
+    def __init__(self, away: int, silent: int) -> None:
         super().__init__(Exchange())
-        self._ended, self._left = ended, questions
+        self._away, self._silent, self._asked = away, silent, 0
         self.answered = asyncio.Event()
 
     @property
     def only_server_ended(self) -> bool:
-        return self._ended
+        return self._asked <= self._away
 
     async def reaches_server(self, within: float) -> bool:
         del within
-        self._left -= 1
-        if self._left < 0:
+        self._asked += 1
+        if self._asked > self._away + self._silent:
             self.answered.set()
-        return self._left < 0
+        return self.answered.is_set()
 
 
 class Visitor:
@@ -170,19 +170,21 @@ class Visitor:
 
 
 @pytest.mark.parametrize(
-    ("ended", "questions", "sent_away"),
+    ("away", "silent", "sent_away"),
     [
-        (False, SILENT_LOOKS - 1, False),
-        (False, SILENT_LOOKS, True),
-        (True, RESTART_LOOKS - 1, False),
-        (True, RESTART_LOOKS, True),
+        (0, SILENT_LOOKS - 1, False),
+        (0, SILENT_LOOKS, True),
+        (RESTART_LOOKS - 1, 0, False),
+        (RESTART_LOOKS, 0, True),
+        (RESTART_LOOKS - 1, SILENT_LOOKS, False),  # the first may have been asked before
+        (RESTART_LOOKS - 1, SILENT_LOOKS + 1, True),
     ],
 )
 def test_a_server_that_is_restarted_keeps_its_clients(
-    ended: bool, questions: int, sent_away: bool
+    away: int, silent: int, sent_away: bool
 ) -> None:
     async def scene() -> None:
-        hub, visitor, bus = Hub(), Visitor(), AwayBus(ended, questions)
+        hub, visitor, bus = Hub(), Visitor(), AwayBus(away, silent)
         hub.join(visitor)
         sessions = BusSessions(hub, choose_model(None, memory=True), bus)
         watching = asyncio.create_task(BusContact(bus, hub, sessions.catch_up).run())
