@@ -1,10 +1,10 @@
 """300 sessions over a NATS server, with two workers and a gateway, each a process.
 
 The headsets are in this process: packets of 12 samples of noise as a Muse sends them, each
-acknowledged by the server. They begin within half a second, as hops fall together for good where
-all begin in one instant. So is the client, which follows all predictions over one
-WebSocket. A hop's time runs from when the headset sends the packet with its newest sample, so it
-has the packet's way to the bus in it.
+acknowledged by the server. So is the client, which follows all predictions over one WebSocket. The
+headsets begin at random within half a second, as hops fall together for good where all begin in one
+instant. A hop's time runs from when the headset sends the packet with its newest sample, so it has
+the packet's way to the bus in it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class Headsets:
     async def _publish_all(self, writer: asyncio.StreamWriter) -> None:
         period = PACKET / INFO.sfreq
         start = local_clock() + 0.1
-        due = [start + SPREAD * (nth / len(self._names)) for nth in range(len(self._names))]
+        phases = np.random.default_rng(0).uniform(0, SPREAD, len(self._names))
+        due = (start + phases).tolist()
         seqs = [0] * len(self._names)
         while True:
             now = local_clock()
