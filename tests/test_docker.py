@@ -91,8 +91,9 @@ def test_one_address_leads_to_the_gateways_of_the_compose_file() -> None:
     compose = (ROOT / "docker" / "compose.scale.yaml").read_text()
     proxy = (ROOT / "docker" / "gateways.caddyfile").read_text()
     gateways = re.findall(r"^  (gateway-\d+):", compose, re.MULTILINE)
-    (named,) = re.findall(r"reverse_proxy (.+) {", proxy)
-    assert named.split() == [f"{each}:8765" for each in gateways]
+    named = " ".join(f"{each}:8765" for each in gateways)
+    assert f"\treverse_proxy /v1/stream {named} {{\n\t\thealth_uri /readyz\n" in proxy
+    assert f"\treverse_proxy {named} {{\n\t\tlb_try" in proxy  # REST goes on without the bus
     (host,) = re.findall(r"Host (\S+)", proxy)
     assert f"--allowed-host, {host}]" in compose
     (token,) = re.findall(r"{\$(\w+)}", proxy)

@@ -14,7 +14,12 @@ from mimamba.service.acquire.delivery import Delivery
 from mimamba.service.acquire.outbox import SECONDS, Outbox
 from mimamba.service.acquire.source_acquirer import PushRefused, SourceAcquirer
 from mimamba.service.client.client import ServiceUnreachable, stream_url
-from mimamba.service.client.credentials import NO_CREDENTIALS, Credentials, refusal_of, remedy_for
+from mimamba.service.client.credentials import (
+    NO_CREDENTIALS,
+    Credentials,
+    describe_unreachable,
+    refusal_of,
+)
 from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, Hello, decode_server
 from mimamba.service.protocol.push import Push
 
@@ -109,10 +114,8 @@ class Acquirer(SourceAcquirer):
             refused = refusal_of(await self._receive_hello(), required="control")
         except CONNECT_ERRORS as error:
             refused = refusal_of(error) if isinstance(error, ConnectionClosed) else None
-            raise refused or ServiceUnreachable(
-                f"No mimamba service answers at {self._url}: {error or type(error).__name__}. "
-                f"{remedy_for(error)}"
-            ) from error
+            unreachable = ServiceUnreachable(describe_unreachable(self._url, error))
+            raise refused or unreachable from error
         if refused:
             raise refused
 

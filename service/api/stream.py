@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from mimamba.service.api.dependencies import Service
 from mimamba.service.auth.websocket_auth import authenticate_websocket
-from mimamba.service.http.problem import PROBLEMS, unreachable_bus
+from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.protocol.schema import asyncapi, json_schema
 from mimamba.service.stream.connection import Connection
 
@@ -20,9 +21,6 @@ stream_api = APIRouter(prefix="/v1", tags=["schema"], responses=PROBLEMS)
 @stream_api.websocket("/stream")
 async def stream(socket: WebSocket, service: Service) -> None:
     """Speak wire protocol v1."""
-    if service.hub.farewell is not None:
-        await socket.send_denial_response(unreachable_bus())
-        return
     server = f"mimamba {version('mimamba')}"
     state = socket.app.state
     permissions = await authenticate_websocket(socket, state.authenticator, state.auth_seconds)
@@ -35,7 +33,7 @@ async def stream(socket: WebSocket, service: Service) -> None:
             service.sessions.all,
             server,
             service.remote_sources,
-            service.sessions.ready,
+            partial(service.sessions.ready, patience=None),  # without the bus, it is sent away
         )
         await connection.serve()
 

@@ -23,7 +23,12 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from mimamba.drivers.errors import UserError
-from mimamba.service.client.credentials import NO_CREDENTIALS, Credentials, refusal_of, remedy_for
+from mimamba.service.client.credentials import (
+    NO_CREDENTIALS,
+    Credentials,
+    describe_unreachable,
+    refusal_of,
+)
 from mimamba.service.client.prediction_table import load_pandas, make_table
 from mimamba.service.client.signal_frames import SignalFrame, frame_maker
 from mimamba.service.protocol.messages import (
@@ -99,7 +104,7 @@ class Client:
     url
         The service, e.g. ``http://127.0.0.1:8765``.
     pause
-        Seconds before the first attempt to reconnect; doubles up to 10 s.
+        Seconds before the first attempt to reconnect; doubles up to 10 s, until a message comes.
     credentials
         The token to send, and the certificates to trust.
 
@@ -113,7 +118,7 @@ class Client:
         self, url: str, pause: float = 0.5, credentials: Credentials = NO_CREDENTIALS
     ) -> None:
         self.url = stream_url(url)
-        self._pause = pause
+        self._pause = self._next_pause = pause
         self._credentials = credentials
         self._socket: ClientConnection | None = None
         self._wanted: dict[str, list[Topic]] = {}
@@ -125,10 +130,7 @@ class Client:
         try:
             self._socket = await self._connect()
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
-            raise ServiceUnreachable(
-                f"No mimamba service answers at {self.url}: {error or type(error).__name__}. "
-                f"{remedy_for(error)}"
-            ) from error
+            raise ServiceUnreachable(describe_unreachable(self.url, error)) from error
         return self
 
     async def __aexit__(
@@ -186,6 +188,7 @@ class Client:
             except TimeoutError:
                 await self._reconnect()
                 continue
+            self._next_pause = self._pause  # one that sends us away at once has said nothing
             message = self._read(frame)
             refused = refusal_of(message) if isinstance(message, Hello) else None
             if refused:
@@ -341,12 +344,11 @@ class Client:
         )
 
     async def _reconnect(self) -> None:
-        pause = self._pause
         while True:
             assert self._socket is not None
             await self._socket.close()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(self._next_pause)
+            self._next_pause = min(2 * self._next_pause, LONGEST_PAUSE)
             try:
                 self._socket = await self._connect()
             except (OSError, InvalidHandshake, TimeoutError):

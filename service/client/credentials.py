@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.auth.tokens import check_token, read_tokens
@@ -104,6 +104,16 @@ def remedy_for(error: object) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return "If it is the right service, name its certificate with --cafile."
     return "Start one with mimamba serve, or correct the address."
+
+
+def describe_unreachable(url: str, error: Exception) -> str:
+    """Return why a stream could not be opened, and what to do."""
+    if isinstance(error, InvalidStatus) and error.response.status_code == 503:
+        return f"The service at {url} is not ready (HTTP 503). Try again later."
+    if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.reason:
+        return f"The service at {url} takes no streams now: {error.rcvd.reason}. Try again later."
+    said = error or type(error).__name__
+    return f"No mimamba service answers at {url}: {said}. {remedy_for(error)}"
 
 
 def refusal_of(answer: Hello | ConnectionClosed, required: Scope = "view") -> Unauthorized | None:

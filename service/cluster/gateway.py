@@ -17,6 +17,7 @@ from mimamba.service.acquire.bus_acquirer import BusAcquirer, close_session
 from mimamba.service.bus.bus import Bus, BusMessage, NotStored
 from mimamba.service.cluster.mirrored_session import MirroredSession
 from mimamba.service.cluster.placement import LiveWorkers
+from mimamba.service.cluster.requests import ANSWER_SECONDS
 from mimamba.service.cluster.subjects import View, WorkerStatus, decode_or_none, output_subject
 from mimamba.service.people.carried_people import TakenBaseline, pack_person
 from mimamba.service.people.people import (
@@ -97,15 +98,18 @@ class BusSessions(SessionRegistry):
         """The workers that are alive."""
         return sorted(self._workers.all().values(), key=lambda each: each.worker)
 
-    async def ready(self, name: str) -> None:
-        """Fill the logs of a session from the bus, also of one that is not known here yet."""
+    async def ready(self, name: str, patience: float | None = ANSWER_SECONDS) -> None:
+        """Fill the logs of a session from the bus, also of one that is not known here yet.
+
+        Raises NotStored if that takes longer than ``patience``, s; None waits without end.
+        """
         if name not in self._sessions and re.fullmatch(NAME, name):
             with contextlib.suppress(NotStored):
                 for message in await self.bus.newest(output_subject(name, "view")):
                     self._take_view(message)
         session = self._sessions.get(name)
         if isinstance(session, MirroredSession):
-            await session.watch()
+            await session.watch(patience)
 
     async def catch_up(self) -> None:
         """Let all sessions follow the bus anew, after it was away."""
@@ -118,11 +122,15 @@ class BusSessions(SessionRegistry):
         """Fill the logs of all sessions from the bus until cancelled: outputs read them all."""
         while True:
             for name in list(self._sessions):
-                await self.ready(name)
+                with contextlib.suppress(NotStored):
+                    await self.ready(name)
             await asyncio.sleep(FILL_SECONDS)
 
     async def find(self, name: str) -> Session | None:
-        """Return a session with logs that hold what the bus has; None if there is none."""
+        """Return a session with logs that hold what the bus has; None if there is none.
+
+        Raises NotStored as ``ready``.
+        """
         await self.ready(name)
         return self._sessions.get(name)
 

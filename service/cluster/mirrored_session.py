@@ -18,7 +18,7 @@ import msgspec
 from mimamba.drivers.driver import Marker, TakesCues
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.bus.bus import Bus, BusMessage, NotStored
+from mimamba.service.bus.bus import Bus, BusMessage, NotStored, start_on
 from mimamba.service.cluster.head_readings import take_readings
 from mimamba.service.cluster.mirrored_logs import (
     TOPIC_OF,
@@ -171,11 +171,22 @@ class MirroredSession(Session):
 
     # Following -----------------------------------------------------------------------------------
 
-    async def watch(self) -> None:
-        """Fill the logs from the bus from now on; return once they hold what the bus has."""
-        if self._follower is None:
+    async def watch(self, patience: float | None = ANSWER_SECONDS) -> None:
+        """Fill the logs from the bus from now on; return once they hold what the bus has.
+
+        Returns after ``stop``, too. Raises NotStored if it takes longer than ``patience``, s; None
+        waits without end.
+        """
+        if self._follower is None and not self._closed:
             self._follower = asyncio.create_task(self._mirror())
-        await self._caught_up.wait()
+        try:
+            async with asyncio.timeout(patience):
+                await self._caught_up.wait()
+        except TimeoutError:
+            raise NotStored(
+                f"Expected from the bus what is known of {self.name} within {patience:g} s, but "
+                "it does not answer. Try again."
+            ) from None
 
     async def catch_up(self) -> None:
         """Follow the bus anew after it was away: ``watch`` waits again for what it has now."""
@@ -481,8 +492,14 @@ class MirroredSession(Session):
         """Stop following; the session goes on, but what is done with it here."""
         self._closed = True
         self._signal_taps.end()
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and all that waited there
+            self._asyncio.call_soon_threadsafe(self._end_following)
+
+    def _end_following(self) -> None:
+        """Follow no more, and let those go on that wait for the logs."""
         if self._follower is not None:
-            self._follower.get_loop().call_soon_threadsafe(self._follower.cancel)
+            self._follower.cancel()
+        self._caught_up.set()
 
     async def drain(self) -> None:
         """Wait until all taps have ended, after ``stop``, and what they said is on the bus."""
@@ -516,7 +533,7 @@ class MirroredSession(Session):
         Raises as ``Session.snapshot``, and NotStored if no worker answers.
         """
         self.check_open()
-        asyncio.run_coroutine_threadsafe(self.watch(), self._asyncio).result()
+        start_on(self._asyncio, self.watch()).result()
         start = self._requests.ask(TakeSnapshot(fresh_head)).position
         assert start is not None
         end = time.monotonic() + ANSWER_SECONDS

@@ -28,18 +28,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _DECLARED, "5XX": _DECLARED}
 """Errors of every route in the OpenAPI document."""
 
 
-LOST_BUS_SECONDS = 1
-"""After which a client may try again where a gateway does not reach the bus: another may."""
-
-
-def unreachable_bus() -> JSONResponse:
-    """Return the answer of a gateway that does not reach the bus."""
-    detail = "This gateway does not reach the bus. Try again: another gateway may."
-    answer = problem(503, "The bus does not answer", detail)
-    answer.headers["Retry-After"] = str(LOST_BUS_SECONDS)
-    return answer
-
-
 def problem(status: int, title: str, detail: str) -> JSONResponse:
     """Return a response with problem details."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}

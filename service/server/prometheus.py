@@ -103,7 +103,8 @@ class ServiceCollector(Collector):
     def _of_workers(self, sessions: BusSessions) -> Iterator[Metric]:
         workers = {each.worker: each for each in sessions.workers()}
         reached = self._hub.farewell is None
-        yield GaugeMetricFamily(f"{PREFIX}bus_reached", "1 while the bus answers, else 0.", reached)
+        help_text = "0 while clients are sent away, as the bus does not answer, else 1."
+        yield GaugeMetricFamily(f"{PREFIX}bus_reached", help_text, reached)
         yield GaugeMetricFamily(f"{PREFIX}workers", "Workers that are alive.", len(workers))
         for name, help_text, field in (
             ("worker_sessions", "Sessions that a worker computes.", "sessions"),

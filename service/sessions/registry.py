@@ -308,7 +308,7 @@ class SessionRegistry:
             raise SessionFailed(session.reason or "the session was closed while it opened")
         return session
 
-    async def ready(self, name: str) -> None:
+    async def ready(self, name: str, patience: float | None = None) -> None:
         """Prepare the logs of a session for a reader: those of this process always are ready."""
 
     async def prepare_model(self, session: Session, choice: ModelChoice) -> Callable[[], None]:

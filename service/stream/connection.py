@@ -170,7 +170,8 @@ class Connection:
 
     async def _send_all(self) -> None:
         try:
-            await self._send(self._greeting())
+            if self._hub.farewell is None:  # else a client would take it for a service that works
+                await self._send(self._greeting())
             while self._permissions.scope is not None:
                 # What an acquirer sends is kept here for the bus, and in order.
                 if self._hub.farewell is not None and not self._inbox.pushes:

@@ -71,7 +71,7 @@ class Hub:
         self.states: Log[SessionState] = Log(MAX_STATES)
         """Changes of the sessions' states; every connection reads it."""
         self.farewell: str | None = None
-        """Reason for which connections are closed and new ones are refused; None to serve them."""
+        """Reason for which connections are closed, new ones too; None to serve them."""
 
     # From any thread -----------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class Hub:
             self.unfollow(session, listener)
 
     def dismiss_all(self, reason: str) -> None:
-        """Close all connections, but those that push, and refuse new ones until ``welcome``."""
+        """Close all connections, but those that push, and new ones at once until ``welcome``."""
         self.farewell = reason
         for listener in self._listeners:
             listener.wake()

@@ -215,8 +215,6 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
             raise ClientDisconnected
         await super().send(message)
-        if message["type"] == "websocket.http.response.body" and self.close_sent:
-            self.handshake_complete = True  # else uvicorn logs each refusal as an error of ours
         if message["type"] == "websocket.close" and self.unknown and self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(UNKNOWN_CLOSE_SECONDS, self.transport.abort)

@@ -261,8 +261,8 @@ class BusRecordings(Recordings):
             await self._keys.clear(noted)  # it never began, or ended while the bus did not answer
             return
         state = msgspec.structs.replace(noted.state, gateway=self._gateway)
+        session = await self._find(state.sidecar.session or "")  # or NotStored, without a lease
         lease = RecordingLease(await self._keys.take(noted, state), state.at, path)
-        session = await self._find(state.sidecar.session or "")
         try:
             await asyncio.to_thread(self._continue, state, session, lease)
         except (CannotRecord, SessionOver) as error:

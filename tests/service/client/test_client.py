@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 from typer.testing import CliRunner
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
+from mimamba.service.acquire.acquirer import Acquirer
 from mimamba.service.cli.main import app
 from mimamba.service.client.client import Client, ServiceUnreachable, stream_url, topic_of
 from mimamba.service.protocol.messages import (
@@ -150,6 +152,24 @@ async def test_nobody_there_is_reported_in_one_line() -> None:
     with pytest.raises(ServiceUnreachable, match=r"No mimamba service answers at .+. Start one"):
         async with Client("http://127.0.0.1:9"):
             pass
+
+
+async def test_a_proxy_without_a_service_that_is_ready_is_named() -> None:
+    def refuse(socket: ServerConnection, request: Request) -> Response:
+        del request
+        return socket.respond(503, "none is ready")
+
+    async def nothing(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    async with serve(nothing, "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        for comes in (
+            Client(f"127.0.0.1:{port}").__aenter__(),
+            Acquirer("simulate://", f"127.0.0.1:{port}").run(),
+        ):
+            with pytest.raises(ServiceUnreachable, match=r"is not ready \(HTTP 503\). Try again"):
+                await comes
 
 
 NO_ADDRESSES = ["http://[", "localhost:abc", "localhost:99999", "http://", "", "a..b", "ftp://here"]

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import ChannelQuality
-from mimamba.service.bus.bus import Bus, publish
+from mimamba.service.bus.bus import Bus, BusMessage, NotStored, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.head_readings import HeadReadings, take_readings
 from mimamba.service.cluster.mirrored_session import MirroredSession
@@ -210,5 +211,28 @@ def test_the_time_is_known_at_once_however_old_the_newest_signal_is() -> None:
         await session.watch()
         assert abs(session.now() - local_clock() - 5000) < age / 2
         session.stop()
+
+    asyncio.run(scene())
+
+
+class SilentBus(InProcessBus):
+    """Its server is away: what is asked is never answered."""
+
+    async def newest(self, pattern: str) -> list[BusMessage]:
+        raise NotStored(f"nothing of {pattern}")
+
+
+def test_nobody_waits_for_logs_without_end() -> None:
+    async def scene() -> None:
+        session = mirrored(SilentBus(Exchange()))
+        with pytest.raises(NotStored, match=r"known of far within 0.01 s, .+ Try again"):
+            await session.watch(0.01)
+        waiting = asyncio.create_task(session.watch(None))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(session.stop)
+        await waiting
+        assert session._follower is not None
+        await asyncio.wait([session._follower])
+        await session.watch(None)
 
     asyncio.run(scene())

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
 
+from mimamba.service.acquire.acquirer import Acquirer
 from mimamba.service.bus.in_process import Exchange, InProcessBus
-from mimamba.service.client.client import Client
+from mimamba.service.client.client import Client, ServiceUnreachable
+from mimamba.service.client.credentials import Credentials
 from mimamba.service.cluster.failover.bus_contact import (
     FAREWELL,
     RESTART_LOOKS,
@@ -20,7 +21,14 @@ from mimamba.service.cluster.failover.bus_contact import (
     BusContact,
 )
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.protocol.messages import Heartbeat, PredictionMessage, Subscribe, Subscribed
+from mimamba.service.protocol.auth import Auth
+from mimamba.service.protocol.messages import (
+    Heartbeat,
+    Hello,
+    PredictionMessage,
+    Subscribe,
+    Subscribed,
+)
 from mimamba.service.protocol.push import Push, Pushing
 from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.registry import choose_model
@@ -34,6 +42,8 @@ from tests.service.live import Live, live, talk
 from tests.service.models import random_checkpoint
 from tests.service.proxy import Line, bad_line
 from tests.service.scripted import INFO
+
+TOKEN = "a-token-for-control"
 
 
 class Follower:
@@ -88,11 +98,9 @@ async def leave_and_return(front: Line, gateways: list[Live], lines: Lines, cut:
             assert "does not reach the bus" in answer.json()["detail"]
             close = await viewing.farewell()
             assert (close.code, close.reason) == (1013, FAREWELL)
-            with pytest.raises(InvalidStatus) as refused:
-                async with talk(first.url):
-                    pass
-            assert refused.value.response.status_code == 503
-            assert refused.value.response.headers["Retry-After"] == "1"
+            async with talk(first.url) as late:
+                close = await late.farewell()
+                assert (close.code, close.reason, late.heard) == (1013, FAREWELL, [])
             assert (await asyncio.to_thread(first.http.get, "/healthz")).status_code == 200
             assert "mimamba_bus_reached 0.0" in first.http.get("/metrics").text
             await follower.more()
@@ -134,6 +142,40 @@ def test_clients_leave_a_gateway_that_is_cut_off(
         ):
             run(lambda: scene(server.url, [first, second], lines, cut))
     assert [each.message for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
+def test_strangers_are_told_no_reason_and_clients_prove_themselves_first() -> None:
+    async def scene(url: str, hub: Hub) -> None:
+        async with talk(url) as viewing:
+            await viewing.say(Auth(TOKEN))
+            assert (await viewing.farewell()).code == 1013
+            assert [each.scope for each in viewing.heard if isinstance(each, Hello)] == [None]
+        async with talk(url) as stranger:
+            await stranger.say(Auth(TOKEN[::-1]))
+            assert (await stranger.farewell()).code == 4401
+        with pytest.raises(ServiceUnreachable, match="takes no streams now: the bus is away"):
+            await Acquirer("simulate://", url, credentials=Credentials(TOKEN)).run()
+        async with (
+            bad_line(url, "http") as front,
+            Client(front.url, pause=0.02, credentials=Credentials(TOKEN)) as client,
+        ):
+            first = asyncio.create_task(anext(aiter(client)))
+            while front.connections < 4:
+                await asyncio.sleep(0.01)
+            assert client._next_pause >= 0.08  # of those that are told nothing
+            hub.welcome()
+            assert isinstance(await first, Hello)
+
+    with live(token=TOKEN, model="none") as service:
+        hub = service.server._app.state.running.hub
+        hub.dismiss_all("the bus is away")
+        answer = service.http.get("/readyz")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert "does not reach the bus" in answer.json()["detail"]
+        hidden = httpx.get(f"{service.url}/readyz")
+        assert (hidden.status_code, hidden.headers["Retry-After"]) == (503, "1")
+        assert "bus" not in hidden.text
+        run(lambda: scene(service.url, hub))
 
 
 class AwayBus(InProcessBus):
