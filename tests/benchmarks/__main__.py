@@ -45,6 +45,9 @@ BENCHMARKS = {
     "outlet": Benchmark("sample timing of `mimamba simulate --to lsl`", 600),
     "page": Benchmark("the page's frames a second, memory, first paint and size", 600),
     "personal_head": Benchmark("CPU time of a personal head and of its test", 10),
+    "push": Benchmark(
+        "48 headsets that push: CPU time of a packet", 20, module="cluster.pushed_packets"
+    ),
     "readers": Benchmark(
         "time to read a recording, by file format", 1, "hours", module="recordings.readers"
     ),
