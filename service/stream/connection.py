@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -51,6 +52,9 @@ Request: TypeAlias = Subscribe | Unsubscribe | Mark | Ping | Pushing | Hello | E
 """A client's message for the sender to answer, or the answer."""
 TRY_AGAIN_LATER = 1013
 """Close code of a connection that finds more at another service of the same address (IANA)."""
+ACK_SECONDS = 0.2
+"""Least time between two acknowledgements of samples: a headset sends 21 packets a second, and one
+tells of all before it."""
 MAX_PENDING_REQUESTS = 16
 """Messages of a client that may wait for an answer; more wait in its socket."""
 
@@ -106,6 +110,8 @@ class Connection:
         self._states = hub.states.next
         self._woken = asyncio.Event()
         self._beat = False
+        self._acked = -math.inf  # when samples were acknowledged last
+        self._acking: asyncio.TimerHandle | None = None
         self._id: str | None = None
         self._peer = socket.client.host if socket.client else None
         self._errors: set[str] = set()
@@ -131,6 +137,8 @@ class Connection:
                 for half in (self._send_all, self._receive_all):
                     tasks.start_soon(_run_then, half, tasks.cancel_scope.cancel)
         finally:
+            if self._acking is not None:
+                self._acking.cancel()
             self._hub.leave(self)
             log.info("client left", extra={"client": self._id})
 
@@ -149,7 +157,22 @@ class Connection:
             request = message if isinstance(message, Error) else await self._take(message)
             if request is not None:
                 await self._requests.put(request)
+            elif isinstance(message, Samples):
+                self._owe_ack()
+                continue
             self._woken.set()
+
+    def _owe_ack(self) -> None:
+        """Acknowledge samples now, or later those that come soon together with these."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._acked + ACK_SECONDS:
+            self._acknowledge()
+        elif self._acking is None:
+            self._acking = loop.call_at(self._acked + ACK_SECONDS, self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        self._acked, self._acking = asyncio.get_running_loop().time(), None
+        self._woken.set()
 
     async def _take(self, message: ClientMessage) -> Request | None:
         """Carry out a message; return it for the sender to answer, or the answer."""

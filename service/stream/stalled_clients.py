@@ -30,6 +30,9 @@ WINDOW = 0.02
 """Seconds in which a client may send a number of frames; more of them wait in its socket."""
 FRAMES = 32
 """Frames taken in a window: 1,600 a second. An acquirer sends at most some hundred."""
+MOST_WAITING = 8
+"""Messages that may wait for the application before nothing more is read. uvicorn stops reading at
+each one: two calls of the system, in which another thread can take the interpreter."""
 UNKNOWN_WINDOW, UNKNOWN_FRAMES = 0.1, 2
 """The same before a token is accepted: 20 a second. One frame is enough to send it."""
 UNKNOWN_BYTES = 1 << 14
@@ -124,6 +127,16 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
         if not self.unknown:
             self._on_message_taken()
         return event
+
+    def send_receive_event_to_app(self) -> None:
+        """Give a message to the application; stop reading where several wait already."""
+        if not self.unknown:
+            self.read_paused = True  # so that uvicorn does not stop
+        super().send_receive_event_to_app()
+        if not self.unknown:
+            self.read_paused = self.queue.qsize() >= MOST_WAITING
+            if self.read_paused:
+                self.transport.pause_reading()
 
     def _on_message_taken(self) -> None:
         if self.read_paused and self.queue.empty():
