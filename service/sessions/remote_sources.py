@@ -199,6 +199,20 @@ class RemoteInbox:
         self._due[message.session] = source.inbox.next_seq - 1
         return None
 
+    def take_at_once(self, message: Samples) -> bool:
+        """Take samples that need not wait; False for others, and those to be refused."""
+        source = self._by_session.get(message.session)
+        if source is None:
+            return False
+        self.touch()
+        try:
+            if not source.inbox.put(read_packet(message, source.inbox.info), message.offset):
+                return False
+        except DriverError:  # `take` says why
+            return False
+        self._due[message.session] = source.inbox.next_seq - 1
+        return True
+
     async def _open(self, push: Push) -> Pushing | Error:
         try:
             source = await self._remote_sources.open(push)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import TimerHandle
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -65,6 +66,8 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
         self._window_start = self.loop.time()
         self._resting: TimerHandle | None = None
         self._pong = b""
+        self._take: Callable[[bytes], bool] | None = None
+        self._idle = False  # the application waits for a message
         self.conn.max_message_size = UNKNOWN_BYTES
 
     def admit(self) -> None:
@@ -80,16 +83,21 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
     # Reading -------------------------------------------------------------------------------------
 
     def handle_connect(self, event: Request) -> None:
-        """Start the application, which can call ``admit`` and ``send_frame`` of its state.
+        """Start the application, which can call some of these methods by its state.
 
-        An upgrade that is not valid is refused.
+        They are ``admit``, ``send_frame`` and ``give_at_once``. An upgrade that is not valid is
+        refused.
         """
         response = self.conn.accept(event)
         if response.status_code != 101:
             self.conn.send_response(response)
             return
         super().handle_connect(event)
-        self.scope["state"] |= {"admit": self.admit, "send_frame": self.send_frame}
+        self.scope["state"] |= {
+            "admit": self.admit,
+            "send_frame": self.send_frame,
+            "give_at_once": self.give_at_once,
+        }
 
     def data_received(self, data: bytes) -> None:
         """Take the head of the request, which comes in one piece; then what the window allows."""
@@ -123,20 +131,41 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
         """
         if self.unknown:
             self._on_message_taken()
-        event = await self.queue.get()
+        self._idle = True
+        try:
+            event = await self.queue.get()
+        finally:
+            self._idle = False
         if not self.unknown:
             self._on_message_taken()
         return event
 
+    def give_at_once(self, take: Callable[[bytes], bool]) -> None:
+        """Give binary messages to ``take`` as they are read, while the application waits for one.
+
+        What it returns False for comes to the application as ever.
+        """
+        self._take = take
+
     def send_receive_event_to_app(self) -> None:
         """Give a message to the application; stop reading where several wait already."""
-        if not self.unknown:
-            self.read_paused = True  # so that uvicorn does not stop
+        if self.unknown:
+            super().send_receive_event_to_app()
+            return
+        if self._taken_at_once():
+            self.frames = []
+            return
+        self.read_paused = True  # so that uvicorn does not stop
         super().send_receive_event_to_app()
-        if not self.unknown:
-            self.read_paused = self.queue.qsize() >= MOST_WAITING
-            if self.read_paused:
-                self.transport.pause_reading()
+        self.read_paused = self.queue.qsize() >= MOST_WAITING
+        if self.read_paused:
+            self.transport.pause_reading()
+
+    def _taken_at_once(self) -> bool:
+        waits = self._idle and self.queue.empty() and not self.close_sent
+        if self._take is None or not waits or self.curr_msg_data_type != "bytes":
+            return False
+        return self._take(b"".join(self.frames))
 
     def _on_message_taken(self) -> None:
         if self.read_paused and self.queue.empty():

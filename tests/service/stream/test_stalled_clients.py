@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
+from websockets.asyncio.client import connect
 
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import Heartbeat, Ping, Pong, encode
@@ -122,6 +123,45 @@ async def test_one_who_is_gone_is_written_to_no_more(
         gone.set()
         await asyncio.wait_for(told.wait(), LONG)
     assert not caplog.records
+
+
+async def test_messages_keep_their_order_whether_they_are_taken_at_once_or_wait() -> None:
+    taken, ways, end = list[bytes](), set[str](), asyncio.Event()
+
+    def take(message: bytes) -> bool:
+        if message[:1] != b"t":
+            return False
+        ways.add("at once")
+        taken.append(message)
+        return True
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        scope["state"]["admit"]()
+        scope["state"]["give_at_once"](take)
+        while (event := await receive())["type"] == "websocket.receive":
+            message = event["bytes"] if event.get("bytes") is not None else event["text"].encode()
+            ways.add(f"waited: {message[:1].decode()}")
+            taken.append(message)
+            if message[:1] == b"s":
+                await asyncio.sleep(0.001)  # those that come meanwhile wait
+        end.set()
+
+    kinds = "ttqtsttqqtst"
+    sent = [f"{kinds[n % len(kinds)]}{n}".encode() for n in range(300)]
+    async with serving(application) as url, connect(url.replace("http", "ws")) as client:
+        for nth, message in enumerate(sent):
+            if nth % 50 == 49:
+                await client.send(message.decode())  # a text is never taken at once
+            elif nth % 7 == 0:
+                await client.send([message[:1], message[1:]])
+            else:
+                await client.send(message)
+        await client.close()
+        await asyncio.wait_for(end.wait(), LONG)
+    assert taken == sent
+    assert ways == {"at once", "waited: t", "waited: q", "waited: s"}
 
 
 def send_until_stuck(plug: socket.socket, limit: int) -> int:
