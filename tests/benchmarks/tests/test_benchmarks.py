@@ -63,6 +63,7 @@ def test_every_module_is_listed() -> None:
         "bus",
         "fold_leaks",
         "memory",
+        "push",
         "readers",
         "recipe_seeds",
         "report_speed",
