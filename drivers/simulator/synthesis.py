@@ -195,7 +195,7 @@ class Synthesizer:
             self._rest = self._generate()
         parts.append(self._rest[:missing])
         self._rest = self._rest[missing:]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate(parts)
 
     def prepare(self) -> bool:
         """Generate the next blocks if less than one waits to be taken; return whether it did."""

@@ -142,7 +142,6 @@ class MirroredSession(Session):
         self._models_known = False
         self._filled = False
         self._caught_up = asyncio.Event()
-        self._closed = False
         self._markers_told: dict[ReceivedMarker, float] = {}  # not in the log yet; when
         self._seen = 0  # number of the last bundle that was taken
         self._tap_epoch = 0  # number of the present logs, for taps

@@ -190,13 +190,12 @@ class RemoteInbox:
         source = self._by_session[message.session]
         try:
             packet = read_packet(message, source.inbox.info)
-            while not source.inbox.put(packet, message.offset):
+            while not self._put(source, packet, message):
                 await asyncio.sleep(RETRY_PERIOD)
         except BadSamples as error:
             return Error("bad_samples", str(error), message.seq)
         except DriverError as error:
             return Error("session_over", source.session.reason or str(error), message.seq)
-        self._due[message.session] = source.inbox.next_seq - 1
         return None
 
     def take_at_once(self, message: Samples) -> bool:
@@ -206,9 +205,14 @@ class RemoteInbox:
             return False
         self.touch()
         try:
-            if not source.inbox.put(read_packet(message, source.inbox.info), message.offset):
-                return False
+            packet = read_packet(message, source.inbox.info)
+            return self._put(source, packet, message)
         except DriverError:  # `take` says why
+            return False
+
+    def _put(self, source: RemoteSource, packet: Packet, message: Samples) -> bool:
+        """Give a packet to its session, and owe an acknowledgement; False if it is busy."""
+        if not source.inbox.put(packet, message.offset):
             return False
         self._due[message.session] = source.inbox.next_seq - 1
         return True

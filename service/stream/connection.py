@@ -97,14 +97,14 @@ class Connection:
     ) -> None:
         self._socket = socket
         self._send_frame: Callable[[bytes, bool], Awaitable[None]] = socket.state.send_frame
-        if MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]:
-            socket.state.give_at_once(self.take_at_once)
         self._permissions = permissions
         self._hub = hub
         self._sessions = sessions
         self._server = server
         self._ready = ready
         self._binary = MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]
+        if self._binary:
+            socket.state.give_at_once(self.take_at_once)
         self._inbox = RemoteInbox(remote_sources)
         self._readers: dict[Session, SessionReader] = {}
         self._fresh: dict[Session, None] = {}  # where readers may find something, in order

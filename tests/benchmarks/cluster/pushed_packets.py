@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from websockets.asyncio.client import ClientConnection
 
-from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.driver import Chunk
 from mimamba.drivers.push_driver import Packet
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.acquire.packet_message import samples_message
@@ -26,13 +26,11 @@ from mimamba.service.bench.minimal_client import connect_client, send
 from mimamba.service.bench.service_process import running_service
 from mimamba.service.protocol.messages import PredictionMessage, Subscribe, decode_server
 from mimamba.service.protocol.push import Ack, Push, Pushing
+from tests.benchmarks.cluster.throughput import INFO, PACKET, SPREAD, STAMPS
 
 SESSIONS = 48
 MOST_US = 40.0
 """Aim: CPU time of the event loop for a packet, µs."""
-INFO = StreamInfo("Noise", "noise", 256.0, ("TP9", "AF7", "AF8", "TP10"))
-PACKET = 12
-"""Samples of a packet."""
 WARM = 5.0
 """Seconds before it is measured: sessions open, and the model's windows fill."""
 
@@ -63,8 +61,7 @@ class Headset:
             for seq in range(2**31):
                 newest = self._begin + seq * PACKET / INFO.sfreq
                 await asyncio.sleep(newest - local_clock())
-                stamps = newest + (np.arange(PACKET) - PACKET + 1) / INFO.sfreq
-                packet = Packet(seq, Chunk(self._data, stamps, seq * PACKET))
+                packet = Packet(seq, Chunk(self._data, newest + STAMPS, seq * PACKET))
                 await send(client, samples_message(self._name, packet))
         finally:
             taking.cancel()
@@ -105,7 +102,7 @@ def measure(seconds: float) -> list[Figure]:
 async def measure_service(url: str, pid: int, seconds: float) -> list[Figure]:
     """Measure a service that runs."""
     names = [f"noise-{nth}" for nth in range(SESSIONS)]
-    begins = local_clock() + 2.0 + np.random.default_rng(0).uniform(0, 0.5, SESSIONS)
+    begins = local_clock() + 2.0 + np.random.default_rng(0).uniform(0, SPREAD, SESSIONS)
     headsets = [Headset(*each) for each in zip(names, begins.tolist(), strict=True)]
     told: list[PredictionMessage] = []
     async with AsyncExitStack() as stack:
