@@ -15,12 +15,16 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process so far, without its children, s; NaN without proc(5)."""
+def cpu_seconds(pid: int, thread: int | None = None) -> float:
+    """Return the CPU time of a process so far, without its children, s; NaN without proc(5).
+
+    With ``thread``, the system's number of one of its threads, that of this thread alone.
+    """
     if sys.platform == "win32":
         return math.nan
     with suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        place = f"/proc/{pid}/stat" if thread is None else f"/proc/{pid}/task/{thread}/stat"
+        fields = Path(place).read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return math.nan
 

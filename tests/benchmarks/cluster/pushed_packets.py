@@ -8,11 +8,8 @@ predictions of all sessions to a client; its time is that of its thread.
 from __future__ import annotations
 
 import asyncio
-import math
-import os
 import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection
@@ -23,6 +20,7 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.bench.minimal_client import connect_client, send
+from mimamba.service.bench.process_usage import cpu_seconds
 from mimamba.service.bench.service_process import running_service
 from mimamba.service.protocol.messages import PredictionMessage, Subscribe, decode_server
 from mimamba.service.protocol.push import Ack, Push, Pushing
@@ -83,16 +81,6 @@ async def follow(client: ClientConnection, names: list[str], told: list[Predicti
             told.append(message)
 
 
-def event_loop_seconds(pid: int) -> float:
-    """Return the CPU time of a service's first thread so far, s; NaN where it is not known."""
-    try:
-        stat = Path(f"/proc/{pid}/task/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return math.nan
-    fields = stat.rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def measure(seconds: float) -> list[Figure]:
     """Measure 48 headsets, on Linux."""
     with running_service(model="demo") as service:
@@ -117,9 +105,9 @@ async def measure_service(url: str, pid: int, seconds: float) -> list[Figure]:
         await asyncio.sleep(WARM)
         told.clear()
         before, begin = sum(each.acknowledged for each in headsets), time.monotonic()
-        used = event_loop_seconds(pid)
+        used = cpu_seconds(pid, thread=pid)  # the event loop is in the first thread
         await asyncio.sleep(seconds)
-        used = event_loop_seconds(pid) - used
+        used = cpu_seconds(pid, thread=pid) - used
         packets = sum(each.acknowledged for each in headsets) - before
         span = time.monotonic() - begin
         for task in tasks:
